@@ -1,0 +1,146 @@
+"""`onedoor compose`: writes what the parts promise one another into `contracts/`, from the code that keeps the promise.
+
+Each subgraph's SDL, the supergraph composed from them, the JSON Schema of each event and the AsyncAPI document are
+artifacts: text computed from code. Writing them and checking them for drift are the same computation with two endings.
+"""
+
+import difflib
+import json
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clusters import node
+from clusters.cluster_files import Subgraph, subgraphs
+
+if TYPE_CHECKING:
+    from services.kit.service import Service
+
+ROOT = Path(__file__).parent.parent
+CONTRACTS = ROOT / "contracts"
+MENDS = "onedoor compose"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A generated file of `contracts/`: its path and the text that the code says it should hold."""
+
+    path: Path
+    text: str
+
+    def drift(self) -> str:
+        """What differs between the file and the code, as a unified diff; empty when they agree."""
+        held = self.path.read_text() if self.path.exists() else ""
+        name = self.path.relative_to(CONTRACTS.parent).as_posix()
+        lines = difflib.unified_diff(
+            held.splitlines(),
+            self.text.splitlines(),
+            f"{name} (committed)",
+            f"{name} (from code)",
+            lineterm="",
+        )
+        return "\n".join(lines)
+
+
+class CompositionRefused(Exception):
+    """The subgraphs do not compose. `problems` holds one text each, naming service, type and field."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+def load(name: str) -> "Service":
+    """The service object of a subgraph. Raises ModuleNotFoundError for a subgraph without code here."""
+    service: Service = import_module(f"services.{name}.service").service
+    return service
+
+
+def compose(parts: Sequence[tuple[Subgraph, str]]) -> str:
+    """The supergraph SDL of subgraphs and their SDL, the same text whatever their order.
+
+    Raises CompositionRefused, and node.NodeMissing when the machine cannot run the composition step.
+    Source: Apollo Federation 2.9 composition, by @theguild/federation-composition.
+    """
+    folder = CONTRACTS / "compose"
+    runtime = node.find()
+    runtime.install(folder)
+    request = [{"name": s.name, "url": s.url, "typeDefs": sdl} for s, sdl in sorted(parts, key=lambda p: p[0].name)]
+    done = subprocess.run(  # noqa: S603 - fixed command, no shell
+        [*runtime.node, str(folder / "compose.mjs")],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise CompositionRefused([f"the composition step crashed: {done.stderr.strip()}"])
+    answer = json.loads(done.stdout)
+    if "errors" in answer:
+        raise CompositionRefused([_explain(e["code"], e["message"], parts) for e in answer["errors"]])
+    text: str = answer["supergraph"]
+    return text.rstrip() + "\n"
+
+
+def _explain(code: str, message: str, parts: Sequence[tuple[Subgraph, str]]) -> str:
+    """One line: code, the services and the coordinates that the composer's message speaks of, then its own words."""
+    names = sorted(s.name for s, _ in parts if re.search(rf"\b{re.escape(s.name)}\b", message))
+    coordinates = sorted(set(re.findall(r"\b[A-Z]\w*\.\w+", message)))
+    where = "; ".join(filter(None, [", ".join(names), ", ".join(coordinates)])) or "all services"
+    return f"{code} ({where}): {message}"
+
+
+def artifacts() -> Iterator[Artifact]:
+    """Every generated file of `contracts/`, from the code of the services that the cluster files name."""
+    parts, services = [], []
+    for subgraph in subgraphs():
+        service = load(subgraph.name)
+        services.append(service)
+        sdl = service.sdl().rstrip() + "\n"
+        parts.append((subgraph, sdl))
+        yield Artifact(CONTRACTS / "subgraphs" / f"{subgraph.name}.graphql", sdl)
+    yield Artifact(CONTRACTS / "supergraph.graphql", compose(parts))
+    yield from event_artifacts(services)
+
+
+def event_artifacts(services: Sequence["Service"]) -> Iterator[Artifact]:
+    """The JSON Schema of each event that some service emits, and the AsyncAPI document over all of them."""
+    from services.kit.contracts import asyncapi, event_schemas
+
+    for event_type, schema in sorted(event_schemas(services).items()):
+        yield Artifact(CONTRACTS / "events" / f"{event_type}.json", _pretty(schema))
+    yield Artifact(CONTRACTS / "asyncapi.json", _pretty(asyncapi(services)))
+
+
+def stale(wanted: Sequence[Artifact]) -> list[Path]:
+    """Generated files that the code no longer promises."""
+    kept = {a.path for a in wanted}
+    generated = [*CONTRACTS.glob("subgraphs/*.graphql"), *CONTRACTS.glob("events/*.json")]
+    return sorted(p for p in generated if p not in kept)
+
+
+def write() -> list[Path]:
+    """Bring `contracts/` up to the code. Returns the files that changed."""
+    wanted = list(artifacts())
+    changed = [a.path for a in wanted if a.drift()]
+    for artifact in wanted:
+        artifact.path.parent.mkdir(parents=True, exist_ok=True)
+        artifact.path.write_text(artifact.text)
+    for path in (gone := stale(wanted)):
+        path.unlink()
+    return changed + gone
+
+
+def drifts() -> list[str]:
+    """What differs between `contracts/` and the code, one text per file; empty when nothing does."""
+    wanted = list(artifacts())
+    gone = [f"{p.relative_to(ROOT)}: no service promises this any more" for p in stale(wanted)]
+    return [d for a in wanted if (d := a.drift())] + gone
+
+
+def _pretty(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
