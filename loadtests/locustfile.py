@@ -56,10 +56,7 @@ def judge(environment: Environment, **_: Any) -> None:
     outcome = verdict.judge(measured, environment.generator_cpu_percent, PROMISES)  # type: ignore[attr-defined]
     for reason in outcome.reasons:
         LOG.error(reason)
-    LOG.info(
-        "verdict: %s",
-        {verdict.PASSED: "passed", verdict.SATURATED: "generator saturated"}.get(outcome.exit_code, "failed"),
-    )
+    LOG.info("verdict: %s", verdict.WORDS[outcome.exit_code])
     if prefix := os.environ.get("REPORT"):
         picture.draw(environment.stats.history, f"{prefix}.png", os.environ.get("SHAPE", "smoke"))
     environment.process_exit_code = outcome.exit_code

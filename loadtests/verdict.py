@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from loadtests.promises import Promises
 
 PASSED, FAILED, SATURATED = 0, 1, 3
+WORDS = {PASSED: "passed", FAILED: "failed", SATURATED: "generator saturated"}
 
 
 @dataclass(frozen=True, slots=True)
