@@ -1,0 +1,140 @@
+"""Faults: what went wrong outside the rules, as a stable code and a generic sentence in both languages.
+
+A fault reaches the caller with a correlation id and never with a stack, SQL or an address. Expected refusals are not
+faults: they are members of a mutation's result (see `refusals`). Gateway and services share this catalogue.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from services.kit.language import Language, Words, request_language
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A kind of fault: its code, the HTTP status when the whole request fails, and its words."""
+
+    code: str
+    status: int
+    words: Words
+
+
+def _fault(code: str, status: int, en: str, fr: str) -> Fault:
+    return Fault(code, status, Words(en, fr))
+
+
+PARSE_FAILED = _fault(
+    "GRAPHQL_PARSE_FAILED",
+    400,
+    "The operation is not well-formed GraphQL: {detail}",
+    "L’opération n’est pas du GraphQL bien formé : {detail}",
+)
+VALIDATION_FAILED = _fault(
+    "GRAPHQL_VALIDATION_FAILED",
+    400,
+    "The operation does not fit the schema: {detail}",
+    "L’opération ne correspond pas au schéma : {detail}",
+)
+BAD_USER_INPUT = _fault(
+    "BAD_USER_INPUT",
+    400,
+    "A value cannot be accepted: {detail}",
+    "Une valeur ne peut pas être acceptée : {detail}",
+)
+BAD_REQUEST = _fault(
+    "BAD_REQUEST",
+    400,
+    "The request cannot be read: {detail_en}",
+    "La requête est illisible : {detail_fr}",
+)
+UNKNOWN_OPERATION = _fault(
+    "OPERATION_RESOLUTION_FAILURE",
+    400,
+    "The request does not say which operation to run, or names one that is not in it. Set operationName.",
+    "La requête ne dit pas quelle opération exécuter, ou en nomme une absente. Précisez operationName.",
+)
+UNAUTHENTICATED = _fault(
+    "UNAUTHENTICATED",
+    401,
+    "Sign in to do this: no valid access token came with the request.",
+    "Ouvrez une session pour continuer : la requête ne porte aucun jeton d’accès valide.",
+)
+FORBIDDEN = _fault(
+    "FORBIDDEN",
+    403,
+    "You may not do this. The right that is missing: {scope}.",
+    "Vous n’y êtes pas autorisé. Le droit qui manque : {scope}.",
+)
+NOT_FOUND = _fault("NOT_FOUND", 404, "There is nothing at this address.", "Il n’y a rien à cette adresse.")
+METHOD_NOT_ALLOWED = _fault(
+    "METHOD_NOT_ALLOWED",
+    405,
+    "This method is not allowed here. Use POST; GET is for queries only.",
+    "Cette méthode n’est pas permise ici. Utilisez POST; GET ne sert qu’aux lectures.",
+)
+PAYLOAD_TOO_LARGE = _fault(
+    "PAYLOAD_TOO_LARGE",
+    413,
+    "The request is larger than {limit} bytes. Send less at a time.",
+    "La requête dépasse {limit} octets. Envoyez-en moins à la fois.",
+)
+UNSUPPORTED_MEDIA_TYPE = _fault(
+    "UNSUPPORTED_MEDIA_TYPE",
+    415,
+    "Send the request as application/json in UTF-8.",
+    "Envoyez la requête en application/json, encodée en UTF-8.",
+)
+OPERATION_TOO_LARGE = _fault(
+    "OPERATION_TOO_LARGE",
+    400,
+    "The operation is over a limit: {limit}. Ask for less at a time.",
+    "L’opération dépasse une limite : {limit}. Demandez-en moins à la fois.",
+)
+DEADLINE_EXCEEDED = _fault(
+    "DEADLINE_EXCEEDED",
+    504,
+    "The answer took too long. Nothing more will happen; you may try again.",
+    "La réponse a trop tardé. Rien d’autre ne se produira; vous pouvez réessayer.",
+)
+UNAVAILABLE = _fault(
+    "SERVICE_UNAVAILABLE",
+    503,
+    "This service cannot answer at the moment. Try again in a little while.",
+    "Ce service ne peut pas répondre pour le moment. Réessayez dans un instant.",
+)
+INTERNAL = _fault(
+    "INTERNAL_FAULT",
+    500,
+    "Something failed on our side. If it happens again, tell us this number: {correlation_id}",
+    "Un problème est survenu de notre côté. S’il se répète, donnez-nous ce numéro : {correlation_id}",
+)
+
+
+class Faulted(Exception):
+    """Raised to end a field or a request with a fault; `values` fill the words' placeholders."""
+
+    def __init__(self, fault: Fault, field: str | None = None, **values: object) -> None:
+        super().__init__(fault.code)
+        self.fault = fault
+        self.field = field
+        self.values = values
+
+    @property
+    def words(self) -> Words:
+        """The sentence in both languages, placeholders filled."""
+        return self.fault.words.filled(**self.values)
+
+
+def as_error(
+    fault: Fault, correlation_id: str, *, language: Language | None = None, field: str | None = None, **values: object
+) -> dict[str, Any]:
+    """A GraphQL error without location: message in the request's language, code and both languages in extensions."""
+    words = fault.words.filled(correlation_id=correlation_id, **values)
+    extensions: dict[str, Any] = {
+        "code": fault.code,
+        "text": {"en": words.en, "fr": words.fr},
+        "correlationId": correlation_id,
+    }
+    if field is not None:
+        extensions["field"] = field
+    return {"message": words.of(language or request_language.get()), "extensions": extensions}

@@ -1,0 +1,106 @@
+"""What a process is told by its environment. Read once, in composition roots; nothing else reads the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Mode(Enum):
+    """Where a process runs. Production is the default, so that what is forgotten fails safe."""
+
+    LOCAL = "local"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+class SettingMissing(Exception):
+    """A required variable is absent or malformed; the text names it and says what it should hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """The OpenID Connect issuer: `url` is compared with `iss`, keys are fetched below `internal_url`."""
+
+    url: str
+    internal_url: str
+
+    @property
+    def jwks_url(self) -> str:
+        return f"{self.internal_url}/protocol/openid-connect/certs"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One service's settings. URLs without a trailing slash; times in seconds."""
+
+    name: str
+    mode: Mode
+    host: str
+    port: int
+    database_url: str
+    nats_url: str
+    issuer: Issuer
+    log_level: str
+
+    @property
+    def audience(self) -> str:
+        """What a token's `aud` must hold to be meant for this service."""
+        return self.name.replace("_", "-")
+
+
+def mode(env: Mapping[str, str] = os.environ) -> Mode:
+    """ONEDOOR_MODE. Raises SettingMissing for a value that is none of the modes."""
+    value = env.get("ONEDOOR_MODE", Mode.PRODUCTION.value)
+    try:
+        return Mode(value)
+    except ValueError:
+        raise SettingMissing(f"ONEDOOR_MODE is {value!r}; it must be local, test or production") from None
+
+
+def issuer(env: Mapping[str, str] = os.environ) -> Issuer:
+    """ISSUER_URL and ISSUER_INTERNAL_URL (by default the same)."""
+    url = required(env, "ISSUER_URL", "the OpenID Connect issuer, e.g. http://127.0.0.1:8080/realms/onedoor").rstrip(
+        "/"
+    )
+    return Issuer(url, env.get("ISSUER_INTERNAL_URL", url).rstrip("/"))
+
+
+def service_settings(name: str, env: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of a service by its name. Raises SettingMissing naming the variable."""
+    return Settings(
+        name=name,
+        mode=mode(env),
+        host=env.get("HOST", "127.0.0.1"),
+        port=number(env, "PORT", 8100),
+        database_url=database_url(name, env),
+        nats_url=required(env, "NATS_URL", "the NATS server, e.g. nats://127.0.0.1:4242"),
+        issuer=issuer(env),
+        log_level=env.get("LOG_LEVEL", "INFO").upper(),
+    )
+
+
+def database_url(name: str, env: Mapping[str, str] = os.environ) -> str:
+    """`<NAME>_DATABASE_URL` in the form that the async engine takes."""
+    url = required(env, f"{name.upper()}_DATABASE_URL", "a PostgreSQL database, e.g. postgresql://user@host:5432/name")
+    for prefix in ("postgresql+asyncpg://", "postgresql://", "postgres://"):
+        if url.startswith(prefix):
+            return "postgresql+asyncpg://" + url.removeprefix(prefix)
+    raise SettingMissing(f"{name.upper()}_DATABASE_URL must begin with postgresql://")
+
+
+def required(env: Mapping[str, str], variable: str, what: str) -> str:
+    """The variable's value. Raises SettingMissing saying what it should hold."""
+    value = env.get(variable, "").strip()
+    if not value:
+        raise SettingMissing(f"{variable} is not set; it must name {what}")
+    return value
+
+
+def number(env: Mapping[str, str], variable: str, default: int) -> int:
+    """An integer variable. Raises SettingMissing when it holds something else."""
+    value = env.get(variable, str(default))
+    try:
+        return int(value)
+    except ValueError:
+        raise SettingMissing(f"{variable} is {value!r}; it must be a whole number") from None
