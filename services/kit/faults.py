@@ -38,8 +38,8 @@ VALIDATION_FAILED = _fault(
 BAD_USER_INPUT = _fault(
     "BAD_USER_INPUT",
     400,
-    "A value cannot be accepted: {detail}",
-    "Une valeur ne peut pas être acceptée : {detail}",
+    "A value cannot be accepted: {detail_en}",
+    "Une valeur ne peut pas être acceptée : {detail_fr}",
 )
 BAD_REQUEST = _fault(
     "BAD_REQUEST",
@@ -89,6 +89,12 @@ OPERATION_TOO_LARGE = _fault(
     400,
     "The operation is over a limit: {limit}. Ask for less at a time.",
     "L’opération dépasse une limite : {limit}. Demandez-en moins à la fois.",
+)
+REQUIRED_FIELD_MISSING = _fault(
+    "REQUIRED_FIELD_MISSING",
+    424,
+    "This cannot be told without {required}, which is missing or not yours to see.",
+    "Impossible de répondre sans {required}, qui manque ou ne vous est pas accessible.",
 )
 DEADLINE_EXCEEDED = _fault(
     "DEADLINE_EXCEEDED",

@@ -1,0 +1,151 @@
+"""A service's own PostgreSQL database: its pool, and `Db`, what an operation may do with it.
+
+A mutation runs in one transaction that the kit commits or rolls back; queries read in a READ ONLY transaction.
+Application code never commits. Reads by key are batched: one SQL statement for all that one step asks of a table.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Executable, Select, inspect, select
+from sqlalchemy.engine import Result
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Mapper
+from sqlmodel import SQLModel
+from strawberry.dataloader import DataLoader
+
+from services.kit.events import Event, outbox_row
+
+T = TypeVar("T")
+R = TypeVar("R", bound=SQLModel)
+
+
+def _primary_key(model: type[SQLModel]) -> tuple[ColumnElement[Any], ...]:
+    mapper: Mapper[Any] = inspect(model)
+    return mapper.primary_key
+
+
+class Db:
+    """One unit of work on the service's database: a session whose statements run one at a time.
+
+    `one` and `where` are batched over everything that asks in the same turn of the event loop; `all`, `first` and
+    `execute` take any statement. In a query the transaction is read only, and PostgreSQL refuses a write.
+    """
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+        self.emitted = 0
+        self._turn = asyncio.Lock()
+        self._loaders: dict[tuple[type, str], DataLoader[Any, Any]] = {}
+
+    async def one(self, model: type[R], key: Any) -> R | None:
+        """The row of a primary key, or None. Batched."""
+        found: list[R] = await self._loader(model, str(_primary_key(model)[0].key)).load(key)
+        return found[0] if found else None
+
+    async def where(self, model: type[R], **columns: Any) -> list[R]:
+        """The rows whose columns have these values, in primary key order. Batched when one column is named."""
+        if len(columns) == 1:
+            ((column, value),) = columns.items()
+            rows: list[R] = await self._loader(model, column).load(value)
+            return list(rows)
+        conditions = [getattr(model, name) == value for name, value in columns.items()]
+        return await self.all(select(model).where(*conditions).order_by(*_primary_key(model)))
+
+    async def all(self, statement: Select[tuple[T]], /) -> list[T]:
+        """Every row of a SELECT of one entity or column."""
+        return list((await self.execute(statement)).scalars())
+
+    async def first(self, statement: Select[tuple[T]], /) -> T | None:
+        """The first row of a SELECT of one entity or column, or None."""
+        found: T | None = (await self.execute(statement)).scalars().first()
+        return found
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> Result[Any]:
+        """Any statement. Two at a time on one connection would fail, so they queue."""
+        async with self._turn:
+            return await self.session.execute(statement, parameters)
+
+    def add(self, *rows: SQLModel) -> None:
+        """Rows to insert, or to keep if they are held already. They are written with the transaction, or by `flush`."""
+        self.session.add_all(rows)
+
+    async def flush(self) -> None:
+        """Write what was added now, so that a violated constraint shows here."""
+        async with self._turn:
+            await self.session.flush()
+
+    def emit(self, event: Event) -> None:
+        """Announce an event: it is committed with this transaction, and published after it. At least once, in order per
+        subject. Raises jsonschema.ValidationError for data that break the event's own contract."""
+        self.session.add(outbox_row(event))
+        self.emitted += 1
+
+    def _loader(self, model: type[R], column: str) -> DataLoader[Any, list[R]]:
+        loader = self._loaders.get((model, column))
+        if loader is None:
+
+            async def load(keys: list[Any]) -> list[list[R]]:
+                attribute = getattr(model, column)
+                statement = select(model).where(attribute.in_(keys)).order_by(*_primary_key(model))
+                found: dict[Any, list[R]] = defaultdict(list)
+                for row in await self.all(statement):
+                    found[getattr(row, column)].append(row)
+                return [found[key] for key in keys]
+
+            # Not cached: a mutation may read, write and read again.
+            loader = self._loaders[model, column] = DataLoader(load_fn=load, cache=False)
+        return loader
+
+
+class Database:
+    """The pool, and the two ways to use it. `on_events` is called after a commit that left events in the outbox."""
+
+    def __init__(self, engine: AsyncEngine, on_events: Callable[[], None] = lambda: None) -> None:
+        self.engine = engine
+        self.on_events = on_events
+        self._write = async_sessionmaker(engine, expire_on_commit=False)
+        self._read = async_sessionmaker(engine.execution_options(postgresql_readonly=True), expire_on_commit=False)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Db]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        async with self._write() as session:
+            db = Db(session)
+            async with session.begin():
+                yield db
+        if db.emitted:
+            self.on_events()
+
+    def reader(self) -> Db:
+        """A read-only unit of work; nothing is sent before its first statement. Close its session when done."""
+        return Db(self._read())
+
+    async def close(self) -> None:
+        """Return every connection."""
+        await self.engine.dispose()
+
+
+def connect(url: str, name: str, *, pool_size: int = 10, on_events: Callable[[], None] = lambda: None) -> Database:
+    """The database of a service. No connection is made yet. Statements may take 15 s, locks 5 s; times are UTC."""
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=5,
+        pool_use_lifo=True,
+        connect_args={
+            "timeout": 5,
+            "server_settings": {
+                "application_name": name,
+                "timezone": "UTC",
+                "statement_timeout": "15000",
+                "lock_timeout": "5000",
+                "idle_in_transaction_session_timeout": "60000",
+            },
+        },
+    )
+    return Database(engine, on_events)

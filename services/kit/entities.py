@@ -1,0 +1,108 @@
+"""`_entities`: finds what the gateway refers to by key, in one statement for all rows of a type."""
+
+import asyncio
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import GraphQLError, GraphQLResolveInfo, GraphQLSchema
+from pydantic.alias_generators import to_camel
+from sqlmodel import SQLModel
+from strawberry.types.base import StrawberryContainer, get_object_definition
+
+from services.kit import faults
+from services.kit.operation import Operation
+from services.kit.resolvers import injections, provide
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A type that is found by key. `keys` are Python names; a foreign entity is made from its representation alone."""
+
+    cls: type
+    keys: tuple[str, ...]
+    scope: str | None
+    name: str
+    foreign: bool = False
+
+    def key_of(self, instance: Any) -> dict[str, Any]:
+        """The key of an instance, as a representation holds it."""
+        return {to_camel(key): getattr(instance, key) for key in self.keys}
+
+    async def find(self, operation: Operation, representation: Mapping[str, Any]) -> Any:
+        """The instance of a representation, or None. Raises Faulted without the entity's scope."""
+        operation.caller.require(self.scope)
+        key = {name: representation.get(to_camel(name)) for name in self.keys}
+        if any(value is None for value in key.values()):
+            raise faults.Faulted(
+                faults.BAD_USER_INPUT,
+                detail_en=f"{self.name} is referred to by {', '.join(map(to_camel, self.keys))}",
+                detail_fr=f"{self.name} se désigne par {', '.join(map(to_camel, self.keys))}",
+            )
+        if self.foreign:
+            return _instance(self.cls, representation)
+        find = getattr(self.cls, "find", None)
+        if find is not None:
+            return await find(**provide(injections(find), operation), **key)
+        assert issubclass(self.cls, SQLModel)  # noqa: S101 - another class without `find` fails when it is declared
+        rows = await operation.reader.where(self.cls, **key)
+        return rows[0] if rows else None
+
+
+def _instance(cls: type, data: Mapping[str, Any]) -> Any:
+    """An instance of a type made from what a representation holds; what it does not hold is None."""
+    definition = get_object_definition(cls, strict=True)
+    values: dict[str, Any] = {}
+    for field in definition.fields:
+        if field.base_resolver is not None:
+            continue
+        given = data.get(field.graphql_name or to_camel(field.python_name))
+        inner = field.type
+        while isinstance(inner, StrawberryContainer):
+            inner = inner.of_type
+        if isinstance(inner, type) and get_object_definition(inner) is not None:
+            given = _nested(inner, given)
+        values[field.python_name] = given
+    return cls(**values)
+
+
+def _nested(cls: type, given: Any) -> Any:
+    if isinstance(given, list):
+        return [_nested(cls, item) for item in given]
+    return _instance(cls, given) if isinstance(given, dict) else None
+
+
+def install(schema: GraphQLSchema, entities: Mapping[str, Entity]) -> None:
+    """Answer `_entities` from the registered entities, all at once, so that reads by key are batched."""
+    query = schema.query_type
+    if query is None or "_entities" not in query.fields:
+        return
+
+    async def one(operation: Operation, representation: Any) -> Any:
+        if not isinstance(representation, dict):
+            raise GraphQLError("A representation must be an object.")
+        entity = entities.get(str(representation.get("__typename")))
+        if entity is None:
+            raise GraphQLError("This service has no such entity.")
+        return await entity.find(operation, representation)
+
+    async def resolve(_: Any, info: GraphQLResolveInfo[Operation], representations: list[Any]) -> list[Any]:
+        wanted = (one(info.context, r) for r in representations)
+        # A failed one is an error at its own place; the others are answered.
+        return await asyncio.gather(*wanted, return_exceptions=True)
+
+    query.fields["_entities"].resolve = resolve
+    union: Any = schema.type_map["_Entity"]
+    names = {entity.cls: name for name, entity in entities.items()}
+    union.resolve_type = lambda value, *_: names.get(type(value))
+
+
+def check(entity: Entity) -> None:
+    """Raises TypeError when nothing says how an entity is found."""
+    if (
+        not entity.foreign
+        and not issubclass(entity.cls, SQLModel)
+        and not inspect.ismethod(getattr(entity.cls, "find", None))
+    ):
+        raise TypeError(f"{entity.name} is no table: give it a classmethod find({', '.join(entity.keys)}, ...)")

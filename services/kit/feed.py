@@ -1,0 +1,56 @@
+"""Live events for subscriptions: each process hears every event once and hands it to those who wait for its subject.
+
+Fed by a plain NATS subscription beside the durable consumers, so that a subscription sees what any process
+announced. Nothing is stored: who was not listening has missed it, and reads the state instead.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+from services.kit.events import Event
+
+E = TypeVar("E", bound=Event)
+WAITING = 100  # events a slow listener may lag behind before it is cut off
+
+
+class LaggedBehind(Exception):
+    """The listener took events more slowly than they came."""
+
+
+class Feed:
+    """Who listens to which subject of which event type."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[tuple[str, str], set[asyncio.Queue[Event | None]]] = defaultdict(set)
+
+    async def listen(self, event: type[E], subject: str) -> AsyncIterator[E]:
+        """Events of one type and subject, from now on. Raises LaggedBehind when the listener is too slow."""
+        queue: asyncio.Queue[Event | None] = asyncio.Queue(WAITING)
+        key = (event.type, subject)
+        self._listeners[key].add(queue)
+        try:
+            while True:
+                happened = await queue.get()
+                if happened is None:
+                    raise LaggedBehind
+                yield happened  # type: ignore[misc] # keyed by the event's own type
+        finally:
+            self._listeners[key].discard(queue)
+            if not self._listeners[key]:
+                del self._listeners[key]
+
+    def publish(self, event: Event) -> None:
+        """Hand an event to its listeners. Never waits: a full queue ends with its listener cut off."""
+        for queue in tuple(self._listeners.get((event.type, event.subject), ())):
+            if queue.full():
+                queue.get_nowait()
+                queue.put_nowait(None)
+            else:
+                queue.put_nowait(event)
+
+    @property
+    def listening(self) -> int:
+        """How many listeners there are."""
+        return sum(map(len, self._listeners.values()))
