@@ -4,7 +4,9 @@ A fault reaches the caller with a correlation id and never with a stack, SQL or 
 faults: they are members of a mutation's result (see `refusals`). Gateway and services share this catalogue.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from services.kit.language import Language, Words, request_language
@@ -132,10 +134,15 @@ class Faulted(Exception):
 
 
 def as_error(
-    fault: Fault, correlation_id: str, *, language: Language | None = None, field: str | None = None, **values: object
+    fault: Fault,
+    correlation_id: str,
+    values: Mapping[str, object] = MappingProxyType({}),
+    *,
+    language: Language | None = None,
+    field: str | None = None,
 ) -> dict[str, Any]:
     """A GraphQL error without location: message in the request's language, code and both languages in extensions."""
-    words = fault.words.filled(correlation_id=correlation_id, **values)
+    words = fault.words.filled(**{"correlation_id": correlation_id, **values})
     extensions: dict[str, Any] = {
         "code": fault.code,
         "text": {"en": words.en, "fr": words.fr},

@@ -1,0 +1,345 @@
+"""The service's GraphQL endpoint: a thin ASGI view with cached parse and validation.
+
+Strawberry's stock view parses and validates every request anew, which is most of the cost of a small `_entities` call.
+Answers follow GraphQL over HTTP; nothing here ends in a 5xx because of what a caller sent.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import Any
+
+import orjson
+import structlog
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    execute,
+    get_operation_ast,
+    parse,
+    subscribe,
+    validate,
+)
+
+from services.kit import faults, logs
+from services.kit.caller import ANONYMOUS, Caller, from_claims
+from services.kit.database import Database
+from services.kit.feed import Feed
+from services.kit.language import negotiate, request_language
+from services.kit.operation import Operation
+from services.kit.tokens import TokenRefused, Verifier, bearer
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+LARGEST_BODY = 1_048_576
+MOST_TOKENS = 15_000
+REMEMBERED_DOCUMENTS = 1_000
+LONGEST_S = 30.0
+JSON_TYPES = ("application/json", "application/graphql-response+json")
+_LOG = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed text with what is wrong with it, if anything."""
+
+    node: DocumentNode | None
+    errors: tuple[dict[str, Any], ...] = ()
+
+
+class Refused(Exception):
+    """The request as a whole cannot be answered."""
+
+    def __init__(self, fault: faults.Fault, **values: object) -> None:
+        super().__init__(fault.code)
+        self.fault, self.values = fault, values
+
+
+class GraphQLView:
+    """POST `{"query", "variables", "operationName"}`; subscriptions as `text/event-stream`."""
+
+    def __init__(self, schema: GraphQLSchema, database: Database, feed: Feed, verifier: Verifier | None) -> None:
+        self._schema, self._database, self._feed, self._verifier = schema, database, feed, verifier
+        self._documents: OrderedDict[str, Document] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        request_id = logs.accept_request_id(headers.get(b"x-request-id"))
+        logs.request_id.set(request_id)
+        language = negotiate(headers.get(b"accept-language", ""))
+        request_language.set(language)
+        common = [(b"x-request-id", request_id.encode()), (b"content-language", language.value.encode())]
+        try:
+            body = await self._read(scope, headers, receive)
+            operation = Operation(self._database, self._feed, await self._caller(headers), language)
+            document, node, variables = self._understand(body)
+            if node.operation is OperationType.SUBSCRIPTION:
+                await self._stream(document, node, variables, operation, common, receive, send)
+                return
+            deadline_s = _deadline(headers)
+            answer = await self._execute(document, body.get("operationName"), variables, operation, deadline_s)
+            status = 200
+        except Refused as refused:
+            status = refused.fault.status
+            answer = {"errors": [faults.as_error(refused.fault, request_id, refused.values)]}
+        except Invalid as invalid:
+            status, answer = 400, {"errors": list(invalid.errors)}
+        if status >= 400:
+            _LOG.info("request_refused", status=status, code=answer["errors"][0]["extensions"]["code"])
+        await _reply(send, status, orjson.dumps(answer), common)
+
+    async def _read(self, scope: Scope, headers: dict[bytes, str], receive: Receive) -> dict[str, Any]:
+        """The request's JSON object. Raises Refused: method, media type, size, form."""
+        if scope["method"] != "POST":
+            raise Refused(faults.METHOD_NOT_ALLOWED)
+        if headers.get(b"content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise Refused(faults.UNSUPPORTED_MEDIA_TYPE)
+        raw = await _body(receive)
+        try:
+            body = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            raise Refused(
+                faults.BAD_REQUEST, detail_en="the body is not JSON", detail_fr="le corps n’est pas du JSON"
+            ) from None
+        if not isinstance(body, dict) or not isinstance(body.get("query"), str):
+            raise Refused(
+                faults.BAD_REQUEST,
+                detail_en="the body must be an object whose “query” is a text",
+                detail_fr="le corps doit être un objet dont « query » est un texte",
+            )
+        if not isinstance(body.get("variables") or {}, dict):
+            raise Refused(
+                faults.BAD_REQUEST,
+                detail_en="“variables” must be an object",
+                detail_fr="« variables » doit être un objet",
+            )
+        if not isinstance(body.get("operationName"), str | None):
+            raise Refused(faults.UNKNOWN_OPERATION)
+        return body
+
+    async def _caller(self, headers: dict[bytes, str]) -> Caller:
+        """Who asks. Raises Refused UNAUTHENTICATED for a token that is not valid here; none at all is anonymous."""
+        try:
+            token = bearer(headers.get(b"authorization"))
+            if token is None:
+                return ANONYMOUS
+            if self._verifier is None:
+                raise TokenRefused("no issuer")
+            return from_claims(await self._verifier.verify(token))
+        except TokenRefused as refused:
+            _LOG.info("token_refused", reason=refused.reason)
+            raise Refused(faults.UNAUTHENTICATED) from None
+
+    def _understand(self, body: dict[str, Any]) -> tuple[DocumentNode, OperationDefinitionNode, dict[str, Any]]:
+        text: str = body["query"]
+        document = self._documents.get(text)
+        if document is None:
+            document = self._documents[text] = self._parse(text)
+            if len(self._documents) > REMEMBERED_DOCUMENTS:
+                self._documents.popitem(last=False)
+        if document.node is None or document.errors:
+            raise Invalid(document.errors)
+        node = get_operation_ast(document.node, body.get("operationName"))
+        if node is None:
+            raise Refused(faults.UNKNOWN_OPERATION)
+        return document.node, node, body.get("variables") or {}
+
+    def _parse(self, text: str) -> Document:
+        try:
+            node = parse(text, max_tokens=MOST_TOKENS, no_location=False)
+        except GraphQLError as error:
+            return Document(None, (_error(error, faults.PARSE_FAILED),))
+        except RecursionError:
+            limit = faults.as_error(faults.OPERATION_TOO_LARGE, logs.request_id.get(), {"limit": "depth"})
+            return Document(None, (limit,))
+        problems = validate(self._schema, node, max_errors=5)
+        return Document(node, tuple(_error(p, faults.VALIDATION_FAILED) for p in problems))
+
+    async def _execute(
+        self,
+        document: DocumentNode,
+        name: str | None,
+        variables: dict[str, Any],
+        operation: Operation,
+        deadline_s: float,
+    ) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(deadline_s):
+                result = execute(
+                    self._schema,
+                    document,
+                    context_value=operation,
+                    variable_values=variables,
+                    operation_name=name,
+                )
+                done = await result if isawaitable(result) else result
+        except TimeoutError:
+            raise Refused(faults.DEADLINE_EXCEEDED) from None
+        finally:
+            await operation.close()
+        return answer_of(done)
+
+    async def _stream(
+        self,
+        document: DocumentNode,
+        node: OperationDefinitionNode,
+        variables: dict[str, Any],
+        operation: Operation,
+        common: list[tuple[bytes, bytes]],
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Server-sent events in distinct connections mode: `next` for each result, then `complete`.
+
+        Source: GraphQL over Server-Sent Events, distinct connections mode.
+        """
+        source = subscribe(
+            self._schema,
+            document,
+            context_value=operation,
+            variable_values=variables,
+            operation_name=node.name.value if node.name else None,
+        )
+        results = await source if isawaitable(source) else source
+        head = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store"), *common]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        gone = asyncio.ensure_future(_disconnected(receive))
+        try:
+            if isinstance(results, ExecutionResult):
+                await _event(send, answer_of(results))
+            else:
+                await _pump(results, operation, gone, send)
+            await send({"type": "http.response.body", "body": b"event: complete\ndata:\n\n"})
+        finally:
+            gone.cancel()
+            await operation.close()
+
+
+class Invalid(Exception):
+    """The operation is not valid GraphQL for this schema."""
+
+    def __init__(self, errors: tuple[dict[str, Any], ...]) -> None:
+        super().__init__("invalid operation")
+        self.errors = errors
+
+
+def answer_of(result: ExecutionResult) -> dict[str, Any]:
+    """The JSON of a result: data as computed, errors coded, in the request's language, nothing internal in them."""
+    answer: dict[str, Any] = {}
+    if result.errors:
+        answer["errors"] = [_error(error, None) for error in result.errors]
+        if result.data is None and not any(error.path for error in result.errors):
+            return answer  # refused before execution: there is no data at all
+    answer["data"] = result.data
+    return answer
+
+
+def _error(error: GraphQLError, fault: faults.Fault | None) -> dict[str, Any]:
+    """A GraphQL error as callers see it. What nobody expected is logged whole and told as INTERNAL_FAULT."""
+    request_id = logs.request_id.get()
+    original = error.original_error
+    while isinstance(original, GraphQLError) and original.original_error is not None:
+        original = original.original_error
+    if isinstance(original, faults.Faulted):
+        formed = faults.as_error(original.fault, request_id, original.values, field=original.field)
+    elif fault is not None:
+        formed = faults.as_error(fault, request_id, {"detail": error.message})
+    elif error.path is None or "_entities" in error.message:
+        details = {"detail_en": error.message, "detail_fr": error.message}
+        formed = faults.as_error(faults.BAD_USER_INPUT, request_id, details)
+    else:
+        cause = original or error
+        _LOG.error("fault", path=error.path, exc_info=(type(cause), cause, cause.__traceback__))
+        formed = faults.as_error(faults.INTERNAL, request_id)
+    if error.locations:
+        formed["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
+    if error.path is not None:
+        formed["path"] = error.path
+    return formed
+
+
+def _deadline(headers: dict[bytes, str]) -> float:
+    """Seconds that are left: Onedoor-Deadline is Unix time in milliseconds; never more than our own limit."""
+    with contextlib.suppress(KeyError, ValueError):
+        return min(max(int(headers[b"onedoor-deadline"]) / 1000 - time.time(), 0.001), LONGEST_S)
+    return LONGEST_S
+
+
+async def _body(receive: Receive) -> bytes:
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        if len(body) > LARGEST_BODY:
+            raise Refused(faults.PAYLOAD_TOO_LARGE, limit=LARGEST_BODY)
+        return body
+    parts = [body]
+    size = len(body)
+    while message.get("more_body"):
+        message = await receive()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > LARGEST_BODY:
+            raise Refused(faults.PAYLOAD_TOO_LARGE, limit=LARGEST_BODY)
+    return b"".join(parts)
+
+
+async def _reply(send: Send, status: int, body: bytes, common: list[tuple[bytes, bytes]]) -> None:
+    headers = [
+        (b"content-type", b"application/json; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        *common,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _event(send: Send, answer: dict[str, Any]) -> None:
+    body = b"event: next\ndata: " + orjson.dumps(answer) + b"\n\n"
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def _pump(
+    results: AsyncIterator[ExecutionResult], operation: Operation, gone: "asyncio.Future[None]", send: Send
+) -> None:
+    """Send each result until the source ends or the client has gone; a comment every 15 s keeps the connection open."""
+    following: asyncio.Task[ExecutionResult] | None = None
+    try:
+        while not gone.done():
+            following = following or asyncio.create_task(_next(results))
+            waiting: set[asyncio.Future[Any]] = {following, gone}
+            done, _ = await asyncio.wait(waiting, timeout=15, return_when=asyncio.FIRST_COMPLETED)
+            if following in done:
+                try:
+                    result = following.result()
+                except StopAsyncIteration:
+                    return
+                following = None
+                await _event(send, answer_of(result))
+                await operation.close()  # the next event reads what has been committed since
+            elif not done:
+                await send({"type": "http.response.body", "body": b":\n\n", "more_body": True})
+    finally:
+        if following is not None:
+            following.cancel()
+            with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
+                await following
+        await results.aclose()  # type: ignore[attr-defined] # graphql-core yields an async generator
+
+
+async def _next(results: AsyncIterator[ExecutionResult]) -> ExecutionResult:
+    return await anext(results)
