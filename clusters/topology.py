@@ -117,7 +117,7 @@ def given_elsewhere(env: Mapping[str, str]) -> dict[str, str]:
 
 
 def chosen(only: Iterable[str]) -> tuple[Part, ...]:
-    """The named parts with the data stores that they need, and the issuer that they trust, in start order.
+    """The named parts with the data stores that they need and the issuer that some trust, in start order.
 
     All parts when none is named. Raises Unknown for a name that no part has.
     """
@@ -127,12 +127,14 @@ def chosen(only: Iterable[str]) -> tuple[Part, ...]:
         raise Unknown(
             spoken(
                 f"no part is called {', '.join(unknown)}; the parts are {possible}",
-                f"aucune partie ne s’appelle {', '.join(unknown)}\N{NO-BREAK SPACE}; les parties sont {possible}",
+                f"aucune partie ne s’appelle {', '.join(unknown)}\u00a0; les parties sont {possible}",
             )
         )
     if not names:
         return PARTS
-    wanted = names | {need for name in names for need in BY_NAME[name].needs} | {"issuer"}
+    wanted = names | {need for name in names for need in BY_NAME[name].needs}
+    if any(BY_NAME[name].kind in (Kind.SERVICE, Kind.GATEWAY) for name in names):
+        wanted.add("issuer")
     return tuple(part for part in PARTS if part.name in wanted)
 
 
@@ -143,7 +145,7 @@ def port_of(part: Part, env: Mapping[str, str]) -> int:
         raise Unknown(
             spoken(
                 f"{part.port_variable} is {value!r}; it must be a port number from 1 to 65535",
-                f"{part.port_variable} vaut {value!r}\N{NO-BREAK SPACE}; il faut un numéro de port de 1 à 65535",
+                f"{part.port_variable} vaut {value!r}\u00a0; il faut un numéro de port de 1 à 65535",
             )
         )
     return int(value)

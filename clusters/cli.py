@@ -1,0 +1,249 @@
+"""`onedoor`, the command line. Each command imports what it uses when it runs, so that help is immediate.
+
+Exit codes: 0 done; 1 refused or failed, the reason on standard error; 2 the command was misspelt; 3 nothing runs.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clusters.spoken import spoken
+
+if TYPE_CHECKING:
+    from clusters.local.state import State
+
+FAILED, NOTHING_RUNS, INTERRUPTED = 1, 3, 130
+NOTHING = spoken("nothing runs here; start it: onedoor up", "rien ne tourne ici\u00a0; démarrez\u00a0: onedoor up")
+# What commands document that they raise, with a message for a person; by name, so that nothing is imported to ask.
+FOR_PEOPLE = {
+    "AlreadyRunning",
+    "CompositionRefused",
+    "FolderUnusable",
+    "NodeMissing",
+    "PortsBusy",
+    "SettingMissing",
+    "SignInFailed",
+    "StartFailed",
+    "SupergraphRefused",
+    "Unknown",
+}
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help=spoken(
+        "One Door: a province's services behind one GraphQL endpoint.",
+        "One Door\u00a0: les services d’une province derrière un seul point d’accès GraphQL.",
+    ),
+)
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help=spoken("Data folder (default: .onedoor)", "Dossier des données (.onedoor par défaut)")),
+]
+AsJson = Annotated[bool, typer.Option("--json", help=spoken("For programs", "Pour les programmes"))]
+
+
+@app.command(help=spoken("Run the whole province on this machine.", "Faire tourner toute la province sur ce poste."))
+def up(
+    data: Data = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help=spoken("Return once all is ready", "Rendre la main une fois prêt"))
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help=spoken("Only this part and what it needs", "Cette partie seule et ce qu’il lui faut")),
+    ] = None,
+) -> None:
+    with _explained():
+        from clusters.local import up as local
+
+        code = local.up_detached(data, only or []) if detach else local.up(data, only or [])
+    raise typer.Exit(code)
+
+
+@app.command(help=spoken("Show what runs, what it costs and has done.", "Montrer ce qui tourne et ce qu’il coûte."))
+def status(data: Data = None, as_json: AsJson = False) -> None:
+    from clusters.local import display, state
+
+    found = state.running(data)
+    if as_json:
+        typer.echo(json.dumps(_described(found), indent=1))
+    elif found is None:
+        typer.echo(
+            spoken("nothing runs here; start it: onedoor up", "rien ne tourne ici\u00a0; démarrez\u00a0: onedoor up")
+        )
+    else:
+        from rich.console import Console
+
+        Console().print(display.table(found.parts))
+    if found is None:
+        raise typer.Exit(NOTHING_RUNS)
+
+
+@app.command(help=spoken("End what `up` started.", "Arrêter ce que `up` a démarré."))
+def down(data: Data = None) -> None:
+    with _explained():
+        from clusters.local import up as local
+
+        if not local.down(data):
+            typer.echo(NOTHING)
+            raise typer.Exit(NOTHING_RUNS)
+    typer.echo(spoken("One Door is closed.", "One Door est fermé."))
+
+
+@app.command(help=spoken("Show the log of a part.", "Montrer le journal d’une partie."))
+def logs(
+    name: Annotated[str, typer.Argument(help=spoken("A part, or onedoor itself", "Une partie, ou onedoor"))],
+    data: Data = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1)] = 200,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help=spoken("Go on as it grows", "Continuer à mesure"))
+    ] = False,
+) -> None:
+    from clusters.local import logs as local
+
+    with _explained():
+        local.show(name, data, lines, follow=follow)
+
+
+@app.command(help=spoken("Run the gateway alone on a supergraph file.", "Faire tourner la passerelle seule."))
+def gateway(
+    supergraph: Annotated[
+        Path, typer.Option(help=spoken("Supergraph file", "Fichier du supergraphe"), exists=True, dir_okay=False)
+    ],
+    port: Annotated[int, typer.Option(min=1, max=65_535)] = 8000,
+    host: Annotated[str, typer.Option()] = "127.0.0.1",
+) -> None:
+    os.environ |= {"SUPERGRAPH": str(supergraph.absolute()), "PORT": str(port), "HOST": host}
+    os.environ.setdefault("ONEDOOR_MODE", "local")
+    from gateway.__main__ import serve
+
+    with _explained():
+        serve()
+
+
+@app.command(help=spoken("Print an access token of a demo user.", "Afficher un jeton d’accès d’un compte de démo."))
+def token(
+    user: Annotated[str, typer.Option(help=spoken("User name, e.g. owner", "Nom du compte, p. ex. owner"))],
+    password: Annotated[
+        str | None, typer.Option(help=spoken("Default: NAME-onedoor", "NOM-onedoor par défaut"))
+    ] = None,
+) -> None:
+    with _explained():
+        from clusters import signin
+
+        typer.echo(signin.access_token(_issuer_url(), user, password or f"{user}-onedoor"))
+
+
+@app.command(help=spoken("Walk through the journey of a business owner.", "Suivre le parcours d’une entrepreneuse."))
+def demo(as_json: AsJson = False) -> None:
+    with _explained():
+        from clusters import demo as journey
+
+        code = journey.run(as_json=as_json)
+    raise typer.Exit(code)
+
+
+@app.command("import", help=spoken("Import a real file into a service.", "Importer un fichier réel dans un service."))
+def import_(
+    source: Annotated[str, typer.Argument(help=spoken("What the file is", "Ce qu’est le fichier"))],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
+    rejects: Annotated[
+        Path | None, typer.Option(help=spoken("Write refused rows here", "Y écrire les lignes refusées"))
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    with _explained():
+        from clusters import importing
+
+        code = importing.run(source, file, rejects=rejects, as_json=as_json)
+    raise typer.Exit(code)
+
+
+@app.command(help=spoken("Write contracts/ from code, or check it.", "Écrire contracts/ d’après le code, ou vérifier."))
+def compose(
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help=spoken("Change nothing; fail on drift", "Ne rien changer\u00a0; échouer si écart")
+        ),
+    ] = False,
+) -> None:
+    with _explained():
+        from clusters import compose as contracts
+
+        if not check:
+            for path in contracts.write():
+                typer.echo(str(path.relative_to(contracts.ROOT)))
+            return
+        drifts = contracts.drifts()
+    if drifts:
+        typer.echo("\n".join(drifts), err=True)
+        typer.echo(
+            spoken(
+                f"contracts/ drifts from code; mend it: {contracts.MENDS}",
+                f"écart entre contracts/ et le code\u00a0; remède\u00a0: {contracts.MENDS}",
+            ),
+            err=True,
+        )
+        raise typer.Exit(FAILED)
+
+
+def main() -> None:
+    """The entry point of the `onedoor` script."""
+    app()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what a command may refuse into a message and an exit code; what remains is a bug and keeps its trace."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    except Exception as problem:
+        if type(problem).__name__ not in FOR_PEOPLE:
+            raise
+        typer.echo(f"onedoor: {problem}", err=True)
+        raise typer.Exit(FAILED) from None
+
+
+def _issuer_url() -> str:
+    """ISSUER_URL, else that of the province that runs here, else local mode's usual one."""
+    from clusters.local import state
+    from clusters.topology import BY_NAME, issuer_url
+
+    if given := os.environ.get("ISSUER_URL"):
+        return given
+    found = state.running()
+    return found.environment["ISSUER_URL"] if found else issuer_url(lambda name: f"127.0.0.1:{BY_NAME[name].port}")
+
+
+def _described(found: "State | None") -> dict[str, object]:
+    """The state for programs, with what each part costs and has done now."""
+    if found is None:
+        return {"running": False, "parts": [], "environment": {}}
+    from clusters.local.display import figures
+
+    parts = []
+    for part in found.parts:
+        memory, requests = figures(part)
+        parts.append({**asdict(part), "memoryMiB": memory and round(memory, 1), "requests": requests})
+    return {
+        "running": True,
+        "ready": found.is_ready,
+        "pid": found.pid,
+        "parts": parts,
+        "environment": found.environment,
+    }
+
+
+if __name__ == "__main__":
+    main()
