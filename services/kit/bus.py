@@ -1,0 +1,176 @@
+"""The way to NATS JetStream: publishes the outbox, fills the inbox, feeds subscriptions.
+
+One stream holds the events of all services, one subject per event type (`events.<type>`). Publishing waits for the stream's
+acknowledgement and carries the event's id for de-duplication; consumers are durable and acknowledge after their commit.
+"""
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+from typing import Any
+
+import nats.errors
+import nats.js.errors
+import orjson
+import structlog
+from faststream import AckPolicy
+from faststream.nats import JStream, NatsBroker, PullSub
+from faststream.nats.annotations import NatsMessage
+from sqlalchemy import func, select, update
+
+from services.kit import metrics
+from services.kit.database import Database
+from services.kit.events import Event, Outbox, envelope
+from services.kit.feed import Feed
+from services.kit.inbox import Worker, take
+from services.kit.service import Service
+
+STREAM = JStream("ONEDOOR", subjects=["events.>"], declare=True)
+AT_ONCE = 100
+IDLE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+RELAY_LOCK = 0x0E_D0_09
+_LOG = structlog.get_logger(__name__)
+_AWAY = (OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error)
+
+
+def subject_of(event_type: str) -> str:
+    """The NATS subject of an event type."""
+    return f"events.{event_type}"
+
+
+class Relay:
+    """Publishes the outbox in its order. One relay of a service works at a time, whatever number of processes run."""
+
+    def __init__(self, database: Database, broker: NatsBroker, source: str) -> None:
+        self._database, self._broker, self._source = database, broker, source
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look now instead of at the next tick."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Publish for ever. Cancel to stop. What cannot be published stays in the outbox, in order."""
+        pause_s = IDLE_S
+        while True:
+            self._woken.clear()
+            try:
+                while await self.publish_some():
+                    pass
+                pause_s = IDLE_S
+            except _AWAY as error:
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+                _LOG.warning("outbox_waits", error=type(error).__name__, pause_s=pause_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), pause_s)
+
+    async def publish_some(self) -> int:
+        """Publish up to a hundred events. Returns how many; zero when none waits or another relay is at work."""
+        async with self._database.transaction() as db:
+            mine = await db.first(select(func.pg_try_advisory_xact_lock(RELAY_LOCK)))
+            if not mine:
+                return 0
+            rows = await db.all(select(Outbox).where(Outbox.sent_at.is_(None)).order_by(Outbox.seq).limit(AT_ONCE))
+            for row in rows:
+                await self._broker.publish(
+                    orjson.dumps(envelope(row, self._source)),
+                    subject_of(row.type),
+                    headers={"Nats-Msg-Id": str(row.id), "content-type": "application/cloudevents+json"},
+                    stream=STREAM.name,
+                    timeout=5,
+                )
+                metrics.EVENTS_SENT.labels(row.type).inc()
+            if rows:
+                sent = update(Outbox).where(Outbox.seq.in_([row.seq for row in rows]))
+                await db.execute(sent.values(sent_at=datetime.now(UTC)))
+            return len(rows)
+
+
+class Bus:
+    """A service's whole traffic with NATS: relay, consumers, worker and feed, started and stopped together."""
+
+    def __init__(self, service: Service, database: Database, feed: Feed, url: str) -> None:
+        # The first connection is awaited too: NATS away at the start is no reason to die.
+        self.broker = NatsBroker(
+            url,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            connect_timeout=2,
+            allow_reconnect=True,
+            logger=None,
+        )
+        self.relay = Relay(database, self.broker, service.name)
+        self.worker = Worker(database, service.handlers)
+        self._service, self._database, self._feed = service, database, feed
+        self._tasks: list[asyncio.Task[None]] = []
+        for handler in service.handlers.values():
+            self._consume(handler.event)
+        for event in service.events.values():
+            self._follow(event)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection to NATS stands now."""
+        client = self.broker._connection
+        return bool(client and client.is_connected)
+
+    async def start(self) -> None:
+        """Connect and begin. Returns at once; the connection is made in the background and kept for ever."""
+        database = self._database
+        database.on_events = self.relay.wake
+        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self.worker.run())]
+
+    async def stop(self) -> None:
+        """Stop taking events, then close the connection. Work in hand is rolled back and taken again at the next start."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(*_AWAY):
+            await self.broker.stop()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.broker.start()
+                break
+            except _AWAY as error:
+                _LOG.warning("nats_away", error=type(error).__name__)
+                await asyncio.sleep(IDLE_S)
+        await self.relay.run()
+
+    def _consume(self, event: type[Event]) -> None:
+        """A durable consumer that commits each event to the inbox and then acknowledges it."""
+        durable = f"{self._service.name}-{event.type.replace('.', '-')}"
+        subscribe = self.broker.subscriber(
+            subject_of(event.type),
+            stream=STREAM,
+            durable=durable,
+            pull_sub=PullSub(batch_size=AT_ONCE, timeout=5.0),
+            ack_policy=AckPolicy.MANUAL,
+        )
+
+        @subscribe
+        async def consume(message: NatsMessage) -> None:
+            raw = message.raw_message
+            if await take(self._database, event, _decoded(message.body), raw.metadata.sequence.stream):
+                self.worker.wake()
+            await message.ack()
+
+    def _follow(self, event: type[Event]) -> None:
+        """A plain subscription that hands each event to the subscriptions of this process."""
+        subscribe = self.broker.subscriber(subject_of(event.type))
+
+        @subscribe
+        async def follow(message: NatsMessage) -> None:
+            with contextlib.suppress(ValueError, KeyError):  # a malformed one is the inbox's business
+                self._feed.publish(event.model_validate(_decoded(message.body)["data"]))
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
+    """An envelope; what is no JSON object counts as an empty one, which the inbox keeps as a dead letter."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,172 @@
+"""The inbox: events taken from the stream, handled once each, in order per subject, one transaction per handling.
+
+A consumer commits an event here before it acknowledges. A worker takes the oldest unfinished event of each subject with
+SKIP LOCKED; a failed one is tried again after a growing pause, and after its last try rests as a dead letter, visibly, while
+its subject goes on. So order holds per entity and one poisoned event delays nobody else.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jsonschema
+import structlog
+from opentelemetry import propagate, trace
+from sqlalchemy import BigInteger, DateTime, Index, func, select, text
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.orm import Mapped, aliased, mapped_column
+
+from services.kit import metrics
+from services.kit.database import Database
+from services.kit.events import Event, Tables, validator
+from services.kit.service import Handler
+
+TRIES = 8
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0
+IDLE_S = 1.0
+_LOG = structlog.get_logger(__name__)
+_TRACER = trace.get_tracer(__name__)
+
+
+class Inbox(Tables):
+    """An event to handle, handled, or dead. `position` is its place in the stream."""
+
+    __tablename__ = "inbox"
+    __table_args__ = (
+        Index("ix_inbox_unfinished", "subject", "position", postgresql_where=text("finished_at IS NULL")),
+        Index("ix_inbox_dead", "position", postgresql_where=text("dead")),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    type: Mapped[str]
+    subject: Mapped[str]
+    position: Mapped[int] = mapped_column(BigInteger)
+    envelope: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    tries: Mapped[int] = mapped_column(server_default="0")
+    next_try_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    dead: Mapped[bool] = mapped_column(server_default="false")
+    error: Mapped[str | None]
+
+
+def pause_s(tries: int) -> float:
+    """Seconds to wait after a number of failed tries: 1, 2, 4, ... up to 300."""
+    return min(FIRST_PAUSE_S * 2.0 ** (tries - 1), LONGEST_PAUSE_S)
+
+
+async def take(database: Database, event: type[Event], envelope: Mapping[str, Any], position: int) -> bool:
+    """Commit an event to the inbox. Returns False when it was there already. What breaks the contract is dead at once."""
+    problem = _problem(event, envelope)
+    row = {
+        "id": str(envelope.get("id") or f"position-{position}"),
+        "type": event.type,
+        "subject": str(envelope.get("subject", "")),
+        "position": position,
+        "envelope": dict(envelope),
+        "dead": problem is not None,
+        "error": problem,
+        "finished_at": None if problem is None else datetime.now(UTC),
+    }
+    async with database.transaction() as db:
+        taken = await db.execute(insert(Inbox).values(row).on_conflict_do_nothing().returning(Inbox.id))
+        new = taken.first() is not None
+    if problem is not None and new:
+        _LOG.error("event_dead", id=row["id"], type=event.type, error=problem)
+        metrics.DEAD_LETTERS.labels(event.type).inc()
+    return new
+
+
+def _problem(event: type[Event], envelope: Mapping[str, Any]) -> str | None:
+    """Why an envelope cannot be handled, or None. Source: CloudEvents 1.0, required attributes."""
+    if envelope.get("specversion") != "1.0" or not envelope.get("id") or not envelope.get("subject"):
+        return "not a CloudEvents 1.0 envelope with id and subject"
+    if envelope.get("type") != event.type:
+        return f"type is {envelope.get('type')!r}"
+    try:
+        validator(event).validate(envelope.get("data"))
+    except jsonschema.ValidationError as error:
+        return f"{error.json_path}: {error.message}"[:500]
+    return None
+
+
+class Worker:
+    """Handles the inbox of one service. Several may run, in one process or many."""
+
+    def __init__(self, database: Database, handlers: Mapping[str, Handler]) -> None:
+        self._database = database
+        self._handlers = handlers
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look now instead of at the next tick."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Work for ever. Cancel to stop: an event in hand is rolled back and taken again."""
+        while True:
+            self._woken.clear()
+            try:
+                while await self.handle_one():
+                    pass
+            except (OSError, TimeoutError) as error:  # the database is away: the inbox waits with it
+                _LOG.warning("inbox_waits", error=type(error).__name__)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), IDLE_S)
+
+    async def handle_one(self) -> bool:
+        """Handle the next event that is due, if any. Returns whether there was one."""
+        earlier = aliased(Inbox)
+        before = select(earlier.id).where(
+            earlier.subject == Inbox.subject, earlier.finished_at.is_(None), earlier.position < Inbox.position
+        )
+        due = (
+            select(Inbox)
+            .where(Inbox.finished_at.is_(None), Inbox.next_try_at <= func.now(), ~before.exists())
+            .order_by(Inbox.position)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        row: Inbox | None = None
+        try:
+            async with self._database.transaction() as db:
+                row = await db.first(due)
+                if row is None:
+                    return False
+                await self._act(row, db)
+                row.finished_at = datetime.now(UTC)
+        except Exception as error:
+            if row is None:
+                raise
+            await self._postpone(row, error)
+        return True
+
+    async def _act(self, row: Inbox, db: Any) -> None:
+        handler = self._handlers[row.type]
+        context = propagate.extract(row.envelope)
+        with _TRACER.start_as_current_span(f"handle {row.type}", context=context):
+            await handler.function(handler.event.model_validate(row.envelope["data"]), db)
+
+    async def _postpone(self, row: Inbox, error: Exception) -> None:
+        """Note a failed try in a transaction of its own; after the last one the event is dead and its subject goes on."""
+        tries = row.tries + 1
+        last = tries >= TRIES
+        async with self._database.transaction() as db:
+            kept = await db.session.get(Inbox, row.id, with_for_update=True)
+            if kept is None or kept.finished_at is not None:
+                return
+            kept.tries, kept.error = tries, repr(error)[:500]
+            kept.next_try_at = datetime.now(UTC) + timedelta(seconds=pause_s(tries))
+            if last:
+                kept.dead, kept.finished_at = True, datetime.now(UTC)
+        if last:
+            metrics.DEAD_LETTERS.labels(row.type).inc()
+        _LOG.log(
+            40 if last else 30,
+            "event_dead" if last else "event_postponed",
+            id=row.id,
+            type=row.type,
+            tries=tries,
+            exc_info=error,
+        )

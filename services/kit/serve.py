@@ -1,0 +1,180 @@
+"""Runs one service as a process: migrate, seed, serve, and follow its events. The composition root of a service.
+
+`python -m services.kit.serve NAME`, or `run(NAME)` in a forked child. Order of start: settings, logs, database (migrated,
+seeded), keys, NATS in the background, HTTP. It stops in the opposite order; on SIGTERM readiness turns 503 first.
+"""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+import structlog
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import text
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from services.kit import database, faults, logs, migrate, tracing
+from services.kit.bus import Bus
+from services.kit.feed import Feed
+from services.kit.service import Service
+from services.kit.settings import Settings, service_settings
+from services.kit.tokens import Keys, Verifier, http_source
+from services.kit.view import GraphQLView
+
+DRAIN_S = 3.0  # uvicorn drops accepted, unread connections when it stops: keep answering while others notice
+_LOG = structlog.get_logger(__name__)
+
+
+class Parts:
+    """What a running service is made of. `draining` turns readiness off before the stop."""
+
+    def __init__(self, service: Service, settings: Settings) -> None:
+        self.service, self.settings = service, settings
+        self.database = database.connect(settings.database_url, settings.name)
+        self.feed = Feed()
+        self.bus = Bus(service, self.database, self.feed, settings.nats_url)
+        self.keys = Keys(http_source(settings.issuer.jwks_url))
+        self.verifier = Verifier(settings.issuer, settings.audience, self.keys)
+        self.draining = False
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Migrated, seeded and connected while the block lasts."""
+        await migrate.upgrade(self.database.engine, self.service.name)
+        for seed in self.service.seeds:
+            async with self.database.transaction() as db:
+                await seed(db)
+        refreshing = asyncio.create_task(self.keys.run())
+        await self.bus.start()
+        _LOG.info("ready", port=self.settings.port)
+        try:
+            yield
+        finally:
+            await self.bus.stop()
+            refreshing.cancel()
+            await asyncio.gather(refreshing, return_exceptions=True)
+            await self.database.close()
+
+    async def checks(self) -> dict[str, str]:
+        """The state of what the service stands on: `ok`, or what is wrong."""
+        try:
+            reader = self.database.reader()
+            await reader.execute(text("SELECT 1"))
+            await reader.session.close()
+            store = "ok"
+        except Exception as error:
+            store = type(error).__name__
+        return {
+            "database": store,
+            "events": "ok" if self.bus.connected else "connecting",
+            "keys": "ok" if self.keys.known else "unknown",
+        }
+
+
+def application(parts: Parts) -> Starlette:
+    """The ASGI application of a service."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with parts.running():
+            yield
+
+    async def live(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def ready(_: Request) -> Response:
+        # Without NATS a service still answers and its events wait in the outbox; without keys it answers the public.
+        checks = await parts.checks()
+        fine = checks["database"] == "ok" and not parts.draining
+        state = "draining" if parts.draining else "ok" if fine else "unavailable"
+        return JSONResponse({"status": state, "service": parts.service.name, "checks": checks}, 200 if fine else 503)
+
+    async def scrape(_: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    async def missing(_: Request, __: Exception) -> Response:
+        return JSONResponse({"errors": [faults.as_error(faults.NOT_FOUND, logs.request_id.get())]}, 404)
+
+    view = GraphQLView(parts.service.schema, parts.database, parts.feed, parts.verifier)
+    routes = [
+        Route("/graphql", endpoint=_Raw(view)),
+        Route("/health/live", live),
+        Route("/health/ready", ready),
+        Route("/metrics", scrape),
+        *parts.service.routes,
+    ]
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: missing})
+    app.state.parts = parts
+    return app
+
+
+class _Raw:
+    """Lets Starlette route to a plain ASGI application without wrapping it in requests and responses."""
+
+    def __init__(self, app: Callable[[Any, Any, Any], Awaitable[None]]) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that says it is leaving before it leaves."""
+
+    def __init__(self, config: uvicorn.Config, parts: Parts) -> None:
+        super().__init__(config)
+        self._parts = parts
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        if self._parts.draining:  # asked twice: leave now
+            super().handle_exit(sig, frame)
+            return
+        self._parts.draining = True
+        wait_s = DRAIN_S if self._parts.settings.mode.value == "production" else 0.0
+        asyncio.get_running_loop().call_later(wait_s, super().handle_exit, sig, frame)
+
+
+def load(name: str) -> Service:
+    """The service object of a name. Raises ModuleNotFoundError."""
+    service: Service = import_module(f"services.{name}.service").service
+    return service
+
+
+def run(name: str) -> None:
+    """Run a service by its name until it is told to stop. Reads the environment."""
+    settings = service_settings(name)
+    logs.configure(name, settings.log_level)
+    tracing.configure(name)
+    parts = Parts(load(name), settings)
+    config = uvicorn.Config(
+        application(parts),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=10,
+    )
+    server = _Server(config, parts)
+    server.run()
+    if not server.started:
+        sys.exit(3)
+
+
+def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> None:
+    """Command line: the name of the service."""
+    if len(arguments) != 1:
+        sys.exit("usage: python -m services.kit.serve NAME")
+    run(arguments[0])
+
+
+if __name__ == "__main__":
+    main()
