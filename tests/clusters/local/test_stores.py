@@ -1,14 +1,11 @@
 """The two data stores of local mode, as programs: created, reached, restarted, ended with their parent."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import textwrap
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,14 +15,6 @@ import pytest
 
 from clusters.local import postgres
 from clusters.local.processes import StartFailed, free_port
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="onedoor-test-"))
-    made.chmod(0o755)  # pytest's own folders are closed to the user that PostgreSQL runs as
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
 
 
 class TestTheSharedServers:

@@ -1,0 +1,97 @@
+"""A province of data stores only, as a person starts it: real processes on free ports, in a folder of its own."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+import pytest
+
+from clusters.local.processes import free_port
+
+ONEDOOR = (sys.executable, "-m", "clusters.cli")
+PATIENCE_S = 60
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that PostgreSQL's own user can reach; pytest's folders are closed to others."""
+    made = Path(tempfile.mkdtemp(prefix="onedoor-test-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@dataclass
+class Province:
+    """Runs `onedoor` on one data folder and one set of ports, and knows what it left behind."""
+
+    data: Path
+    env: dict[str, str]
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def up(self, *arguments: str, output: int | IO[str] = subprocess.PIPE, **how: Any) -> subprocess.Popen[str]:
+        command = [*ONEDOOR, "up", "--data", str(self.data), "--only", "nats", "--only", "postgres", *arguments]
+        process = subprocess.Popen(
+            command, env=self.env, stdout=output, stderr=subprocess.STDOUT, text=True, start_new_session=True, **how
+        )
+        self.started.append(process)
+        return process
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [*ONEDOOR, *arguments, "--data", str(self.data)]
+        return subprocess.run(command, env=self.env, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+
+    def status(self) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.run("status", "--json").stdout)
+        return answer
+
+    def until_ready(self) -> dict[str, Any]:
+        return self.until(lambda status: bool(status.get("ready")))
+
+    def until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        deadline = time.monotonic() + PATIENCE_S
+        while not wanted(status := self.status()):
+            assert time.monotonic() < deadline, status
+        return status
+
+    def leftovers(self) -> list[str]:
+        """The processes that still name our data folder, a moment given to those that are ending."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (found := self._alive()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return found
+
+    def _alive(self) -> list[str]:
+        found = []
+        for process in psutil.process_iter(["cmdline", "status"]):
+            line = " ".join(process.info["cmdline"] or ())
+            if str(self.data) in line and process.info["status"] != psutil.STATUS_ZOMBIE:
+                found.append(line)
+        return found
+
+    def close(self) -> None:
+        for process in self.started:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=PATIENCE_S)
+
+
+@pytest.fixture
+def province(folder: Path) -> Iterator[Province]:
+    env = {k: v for k, v in os.environ.items() if k not in ("NATS_URL", "ISSUER_URL", "LC_ALL", "LC_MESSAGES", "LANG")}
+    made = Province(
+        folder / "data", {**env, "POSTGRES_PORT": str(free_port()), "NATS_PORT": str(free_port()), "COLUMNS": "200"}
+    )
+    yield made
+    made.close()
+    made.run("down")
