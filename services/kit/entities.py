@@ -12,6 +12,7 @@ from sqlmodel import SQLModel
 from strawberry.types.base import StrawberryContainer, get_object_definition
 
 from services.kit import faults
+from services.kit.database import Db
 from services.kit.operation import Operation
 from services.kit.resolvers import injections, provide
 
@@ -30,8 +31,9 @@ class Entity:
         """The key of an instance, as a representation holds it."""
         return {to_camel(key): getattr(instance, key) for key in self.keys}
 
-    async def find(self, operation: Operation, representation: Mapping[str, Any]) -> Any:
-        """The instance of a representation, or None. Raises Faulted without the entity's scope."""
+    async def find(self, operation: Operation, representation: Mapping[str, Any], db: Db | None = None) -> Any:
+        """The instance of a representation, or None, read by `db` or the operation's reader. Raises Faulted without the
+        entity's scope."""
         operation.caller.require(self.scope)
         key = {name: representation.get(to_camel(name)) for name in self.keys}
         if any(value is None for value in key.values()):
@@ -44,9 +46,9 @@ class Entity:
             return _instance(self.cls, representation)
         find = getattr(self.cls, "find", None)
         if find is not None:
-            return await find(**provide(injections(find), operation), **key)
+            return await find(**provide(injections(find), operation, db), **key)
         assert issubclass(self.cls, SQLModel)  # noqa: S101 - another class without `find` fails when it is declared
-        rows = await operation.reader.where(self.cls, **key)
+        rows = await (db or operation.reader).where(self.cls, **key)
         return rows[0] if rows else None
 
 

@@ -63,7 +63,7 @@ async def once(
         held = (await db.execute(select(keys.c.input_hash, keys.c.answer).where(*mine))).one()
         if held.input_hash != digest:
             raise IdempotencyKeyReused()
-        return await entities[held.answer["__typename"]].find(operation, held.answer)
+        return await entities[held.answer["__typename"]].find(operation, held.answer, db)
     result = await act()
     entity = next((e for e in entities.values() if type(result) is e.cls), None)
     if entity is None:

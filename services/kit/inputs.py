@@ -8,12 +8,13 @@ from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import strawberry
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from strawberry.types.unset import UNSET
 
 from services.kit.refusals import InvalidInput
 
+rule = Field  # pydantic's, under another name than SQLModel's: what a field of an input must satisfy
 M = TypeVar("M", bound="Input")
 
 # Line breaks and tabs are text; other control characters, unpaired surrogates and invisible overrides of the writing

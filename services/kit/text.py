@@ -1,6 +1,5 @@
 """`Text`: a bilingual value in data and in GraphQL. A missing half stays visible as null, and can be counted."""
 
-from dataclasses import asdict
 from typing import Any
 
 import strawberry
@@ -50,7 +49,7 @@ class TextType(TypeDecorator[Text]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return None if value is None else asdict(value) if isinstance(value, Text) else value
+        return {"en": value.en, "fr": value.fr} if isinstance(value, Text) else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Text | None:
         return None if value is None else Text(en=value.get("en"), fr=value.get("fr"))

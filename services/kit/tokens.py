@@ -23,7 +23,7 @@ from services.kit.settings import Issuer
 LEEWAY_S = 30
 REFRESH_S = 60
 UNKNOWN_KEY_PAUSE_S = 10
-ALGORITHMS = ("RS256", "ES256", "PS256", "EdDSA")
+ALGORITHMS = ("RS256", "ES256", "PS256", "Ed25519")
 _MAX_TOKEN = 16_384
 _LOG = structlog.get_logger(__name__)
 

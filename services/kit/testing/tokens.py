@@ -18,7 +18,7 @@ URL = "http://issuer.test/realms/onedoor"
 @lru_cache
 def key() -> OKPKey:
     """The signing key of this process."""
-    return OKPKey.generate_key("Ed25519", {"kid": "test", "use": "sig", "alg": "EdDSA"})
+    return OKPKey.generate_key("Ed25519", {"kid": "test", "use": "sig", "alg": "Ed25519"})
 
 
 def subject_of(username: str) -> str:
@@ -44,8 +44,8 @@ def token(*scopes: str, username: str = "citizen", audience: str = "*", **claims
         **claims,
     }
     payload = {name: value for name, value in payload.items() if value is not None}
-    header = {"alg": "EdDSA", "kid": "test", "typ": "JWT"}
-    return jws.serialize_compact(header, orjson.dumps(payload), key(), algorithms=["EdDSA"])
+    header = {"alg": "Ed25519", "kid": "test", "typ": "JWT"}
+    return jws.serialize_compact(header, orjson.dumps(payload), key(), algorithms=["Ed25519"])
 
 
 async def published() -> dict[str, Any]:
