@@ -141,7 +141,7 @@ def chosen(only: Iterable[str]) -> tuple[Part, ...]:
 def port_of(part: Part, env: Mapping[str, str]) -> int:
     """A part's port: its own, or the one that `<NAME>_PORT` says. Raises Unknown for what is no port."""
     value = env.get(part.port_variable) or str(part.port)
-    if not value.isdecimal() or not 0 < int(value) < 65_536:
+    if not (value.isascii() and value.isdecimal()) or not 0 < int(value) < 65_536:
         raise Unknown(
             spoken(
                 f"{part.port_variable} is {value!r}; it must be a port number from 1 to 65535",

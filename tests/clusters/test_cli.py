@@ -1,0 +1,40 @@
+"""The command line as programs and people meet it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ONEDOOR = (sys.executable, "-m", "clusters.cli")
+
+
+def onedoor(*arguments: str, lang: str = "C.UTF-8") -> "subprocess.CompletedProcess[str]":
+    env = {"PATH": "/usr/bin:/bin", "LC_ALL": lang, "COLUMNS": "120"}
+    return subprocess.run([*ONEDOOR, *arguments], capture_output=True, text=True, check=False, env=env, timeout=60)
+
+
+class TestHelp:
+    def test_it_lists_the_commands(self) -> None:
+        shown = onedoor("--help").stdout
+        for command in ("up", "status", "down", "logs", "gateway", "token", "demo", "import", "compose"):
+            assert f" {command} " in shown
+
+    def test_it_speaks_french_where_the_locale_does(self) -> None:
+        assert "Faire tourner toute la province sur ce poste." in onedoor("--help", lang="fr_CA.UTF-8").stdout
+
+
+class TestExitCodes:
+    def test_a_misspelt_command_is_2(self) -> None:
+        assert onedoor("opne").returncode == 2
+
+    def test_nothing_running_is_3(self, tmp_path: Path) -> None:
+        assert onedoor("status", "--data", str(tmp_path)).returncode == 3
+        assert onedoor("status", "--json", "--data", str(tmp_path)).returncode == 3
+        assert onedoor("down", "--data", str(tmp_path)).returncode == 3
+
+    @pytest.mark.parametrize("name", ["inspections", "no such part", "../../etc/passwd"])
+    def test_a_log_that_is_not_there_is_1_with_a_reason(self, tmp_path: Path, name: str) -> None:
+        done = onedoor("logs", name, "--data", str(tmp_path))
+        assert done.returncode == 1
+        assert done.stderr.startswith("onedoor: there is no log of")

@@ -1,0 +1,77 @@
+"""The parts, their addresses and variables, as everybody else reads them."""
+
+import pytest
+
+from clusters.topology import BY_NAME, PARTS, SERVICES, Kind, Unknown, chosen, environment, given_elsewhere, port_of
+
+
+def where(name: str) -> str:
+    return f"{name}.test:{BY_NAME[name].port}"
+
+
+class TestParts:
+    def test_no_port_is_given_twice(self) -> None:
+        assert len({part.port for part in PARTS}) == len(PARTS)
+
+    def test_each_comes_after_what_it_needs(self) -> None:
+        order = [part.name for part in PARTS]
+        assert all(order.index(need) < order.index(part.name) for part in PARTS for need in part.needs)
+
+    def test_the_gateway_waits_for_no_ministry(self) -> None:
+        assert BY_NAME["gateway"].needs == ()
+
+
+class TestEnvironment:
+    def test_a_service_learns_its_own_database_the_broker_and_the_issuer(self) -> None:
+        assert environment(BY_NAME["inspections"], where, mode="local", host="127.0.0.1") == {
+            "ONEDOOR_MODE": "local",
+            "HOST": "127.0.0.1",
+            "PORT": "8103",
+            "ISSUER_URL": "http://issuer.test:8080/realms/onedoor",
+            "INSPECTIONS_DATABASE_URL": "postgresql://onedoor:onedoor@postgres.test:5442/inspections",
+            "NATS_URL": "nats://nats.test:4242",
+        }
+
+    def test_no_part_learns_the_database_of_another(self) -> None:
+        for part in PARTS:
+            given = environment(part, where, mode="local", host="127.0.0.1")
+            databases = {name for name in given if name.endswith("_DATABASE_URL")}
+            assert databases == ({part.database_variable} if part.kind is Kind.SERVICE else set())
+
+    def test_the_gateway_learns_every_subgraph(self) -> None:
+        given = environment(BY_NAME["gateway"], where, mode="local", host="127.0.0.1")
+        assert {given[s.subgraph_variable] for s in SERVICES} == {f"http://{where(s.name)}/graphql" for s in SERVICES}
+
+
+class TestElsewhere:
+    def test_nothing_given_replaces_nothing(self) -> None:
+        assert given_elsewhere({"NATS_URL": ""}) == {}
+
+    def test_a_variable_replaces_its_part(self) -> None:
+        env = {"NATS_URL": "nats://n:1", "ISSUER_URL": "http://i", "SUBGRAPH_URL_CATALOGUE": "http://c"}
+        assert set(given_elsewhere(env)) == {"nats", "issuer", "catalogue"}
+
+    def test_postgresql_is_replaced_only_when_every_service_has_a_database(self) -> None:
+        env = {service.database_variable: "postgresql://x" for service in SERVICES}
+        assert "postgres" in given_elsewhere(env)
+        env.popitem()
+        assert "postgres" not in given_elsewhere(env)
+
+
+class TestChoosing:
+    def test_a_service_brings_what_it_needs(self) -> None:
+        assert [part.name for part in chosen(["inspections"])] == ["postgres", "nats", "issuer", "inspections"]
+
+    def test_nothing_named_is_everything(self) -> None:
+        assert chosen([]) == PARTS
+
+
+class TestPorts:
+    def test_a_variable_moves_a_part(self) -> None:
+        assert port_of(BY_NAME["gateway"], {"GATEWAY_PORT": "9000"}) == 9000
+        assert port_of(BY_NAME["gateway"], {"GATEWAY_PORT": ""}) == 8000
+
+    @pytest.mark.parametrize("value", ["0", "65536", "-1", "http", "8000.0", "９"])
+    def test_what_is_no_port_is_refused_with_the_variable(self, value: str) -> None:
+        with pytest.raises(Unknown, match="GATEWAY_PORT"):
+            port_of(BY_NAME["gateway"], {"GATEWAY_PORT": value})
