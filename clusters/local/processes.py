@@ -152,15 +152,20 @@ def _redirect(log: Path) -> None:
 
 
 def end(process: Process, how: signal.Signals, patience_s: float) -> None:
-    """Ask a process to end; after `patience_s` end it and its whole group by force. Returns when it is gone."""
+    """Ask a process to end, once; after `patience_s` end it by force. Returns when it is gone."""
     if process.poll() is None:
         process.send_signal(how)
-        try:
-            process.wait(patience_s)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    await_end(process, patience_s)
+
+
+def await_end(process: Process, patience_s: float) -> None:
+    """Return when a process that was asked to end is gone; after `patience_s` end it and its whole group by force."""
+    try:
+        process.wait(patience_s)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def wait_until(ready: Callable[[], bool], process: Process, name: str, log: Path, *, patience_s: float) -> None:

@@ -15,14 +15,15 @@ from enum import Enum
 from clusters.local import state
 from clusters.local.folder import Folder
 from clusters.local.launch import FORKED, Launcher
-from clusters.local.processes import Process, StartFailed, end, last_words
+from clusters.local.processes import Process, StartFailed, await_end, last_words
 from clusters.spoken import spoken
 from clusters.topology import Kind, Part
 
 STEADY_S = 60  # a part that was ready this long starts again without delay after a crash
 SLOWEST_RESTART_S = 30
 PATIENCE_S = 90  # to become ready at first start; then a person is told, and waiting goes on
-GRACE_S = {Kind.DATABASE: 20, Kind.BROKER: 10}  # else 8: services finish the requests that they have
+GRACE_S = {Kind.DATABASE: 20, Kind.BROKER: 10}
+SERVING_GRACE_S = 8  # to finish the requests that are there
 STORES = (Kind.DATABASE, Kind.BROKER)
 
 
@@ -126,7 +127,7 @@ class Supervisor:
             if process.poll() is None:
                 process.send_signal(_polite(child.part))
         for child, process in live:
-            end(process, _polite(child.part), GRACE_S.get(child.part.kind, 8))
+            await_end(process, GRACE_S.get(child.part.kind, SERVING_GRACE_S))
             child.process, child.status = None, Status.STOPPED
 
     def _advance(self, child: Child, now: float) -> None:

@@ -48,7 +48,7 @@ class TestForking:
         assert "ValueError: the river is closed" in last_words(folder / "log")
 
     def test_an_exit_code_is_kept(self, folder: Path) -> None:
-        body = "        print(fork(lambda: sys.exit(3), 'child', log, {}).wait(10))"
+        body = "print(fork(lambda: sys.exit(3), 'child', log, {}).wait(10))"
         assert run_parent(folder, body).stdout == "3\n"
 
     def test_a_child_that_ignores_a_polite_end_is_ended_by_force_with_its_group(self, folder: Path) -> None:
