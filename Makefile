@@ -25,7 +25,7 @@ run: $(SET_UP) ## set up if needed, then run the whole province on this machine 
 	@ $(BIN)/onedoor up
 
 test: $(LOAD_TOOLS) ## all tests that need no Keycloak and no browser (TESTS=path for some of them)
-	@$(BIN)/pytest -n 2 $(TESTS)
+	@$(BIN)/pytest -n 2 --dist loadgroup $(TESTS)
 
 test-stack: $(STACK_TOOLS) ## tests with Keycloak, Chromium and Node peers; installs what it needs
 	@$(BIN)/pytest -m stack $(TESTS)

@@ -7,13 +7,17 @@ collects. Data goes to a temporary folder; PostgreSQL runs without fsync, since 
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from clusters.local import nats, postgres
+from clusters.local import nats, postgres, state
 from clusters.local.processes import free_port
+from clusters.topology import PARTS
 
 _started: list[nats.Nats | postgres.Postgres] = []
 _folder = pytest.StashKey[Path]()
@@ -56,3 +60,29 @@ def postgres_url() -> str:
 def nats_url() -> str:
     """A NATS server with JetStream, shared by the whole run: use stream and subject names of your own."""
     return os.environ["TEST_NATS_URL"]
+
+
+@pytest.fixture(scope="session")
+def open_province() -> Iterator[state.State]:
+    """The whole province as `onedoor up` runs it, on free ports, with data of its own; shared by the tests of a worker.
+
+    Mark what uses it `@pytest.mark.xdist_group("province")`, so that one worker runs it and one province is started.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="onedoor-province-"))
+    folder.chmod(0o755)
+    onedoor = [sys.executable, "-m", "clusters.cli"]
+    ports = {part.port_variable: str(free_port()) for part in PARTS}
+    given = [name for name in os.environ if name.endswith("_URL") and not name.startswith("TEST_")]
+    env = {name: value for name, value in os.environ.items() if name not in given} | ports
+    try:
+        up = [*onedoor, "up", "--detach", "--data", str(folder)]
+        done = subprocess.run(up, env=env, capture_output=True, text=True, check=False, timeout=240)
+        assert done.returncode == 0, done.stdout + done.stderr
+        found = state.running(folder)
+        assert found is not None
+        yield found
+    finally:
+        subprocess.run(
+            [*onedoor, "down", "--data", str(folder)], env=env, capture_output=True, check=False, timeout=120
+        )
+        shutil.rmtree(folder, ignore_errors=True)

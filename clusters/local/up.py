@@ -61,7 +61,8 @@ def up_detached(asked: Path | None, only: Sequence[str]) -> int:
     if found := state.running(folder.path):
         already(found)
         return 0
-    prepare(folder)
+    for note in prepare(folder):
+        print(note)  # noqa: T201
     log = folder.log("onedoor")
     command = [sys.executable, "-m", "clusters.cli", "up", "--data", str(asked or folder.path), *_only(only)]
     with log.open("wb") as output:
