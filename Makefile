@@ -14,7 +14,7 @@ TESTS ?=
 PYTHON ?=
 export PYTHON
 
-.PHONY: help setup run test test-stack check bench load
+.PHONY: help setup run test test-stack check bench load check-style check-types check-layers check-contracts check-rules
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,14 +30,24 @@ test: $(LOAD_TOOLS) ## all tests that need no Keycloak and no browser (TESTS=pat
 test-stack: $(STACK_TOOLS) ## tests with Keycloak, Chromium and Node peers; installs what it needs
 	@$(BIN)/pytest -m stack $(TESTS)
 
-check: $(LOAD_TOOLS) ## style, types, layers, contract drift, language parity
+check: check-style check-types check-layers check-contracts check-rules ## style, types, layers, contract drift, language parity
+
+check-style: $(LOAD_TOOLS)
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
+
+check-types: $(LOAD_TOOLS)
 	@$(BIN)/mypy gateway services clusters loadtests tests
-	@$(BIN)/lint-imports --no-timing 2>/dev/null || $(BIN)/lint-imports
+
+check-layers: $(LOAD_TOOLS)
+	@$(BIN)/lint-imports
+
+check-contracts: $(LOAD_TOOLS)
 	@.ci/node
 	@$(BIN)/onedoor compose --check
-	@$(BIN)/pytest -p no:xdist tests/architecture
+
+check-rules: $(LOAD_TOOLS)
+	@$(BIN)/pytest tests/architecture
 
 bench: $(LOAD_TOOLS) ## measure; prints medians and ratios
 	@$(BIN)/pytest -m bench -s $(TESTS)

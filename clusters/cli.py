@@ -58,13 +58,17 @@ def up(
     ] = False,
     only: Annotated[
         list[str] | None,
-        typer.Option(help=spoken("Only this part and what it needs", "Cette partie seule et ce qu’il lui faut")),
+        typer.Option(
+            metavar="NAME...", help=spoken("Only these parts and what they need", "Ces parties et ce qu’il leur faut")
+        ),
     ] = None,
+    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,  # what follows the first name of --only
 ) -> None:
     with _explained():
         from clusters.local import up as local
 
-        code = local.up_detached(data, only or []) if detach else local.up(data, only or [])
+        names = [*(only or []), *(more or [])]
+        code = local.up_detached(data, names) if detach else local.up(data, names)
     raise typer.Exit(code)
 
 

@@ -23,6 +23,7 @@ VARIABLE = "ONEDOOR_DATA"
 POSTGRESQL_MAJOR = 18
 FIRST_START_MIB = 300  # an empty cluster, its write-ahead log, four small databases
 LATER_START_MIB = 50
+LONG_LOG_MIB = 20
 
 
 class FolderUnusable(Exception):
@@ -87,6 +88,7 @@ def prepare(folder: Folder) -> list[str]:
         probe.write_bytes(b"x")
         probe.unlink()
         _require_space(folder)
+        _begin_long_logs_anew(folder)
         notes = [folder.note] if folder.note else []
         return notes + _accept_release(folder)
     except OSError as problem:
@@ -132,6 +134,13 @@ def _require_space(folder: Folder) -> None:
                 "Libérez de l’espace ou choisissez un autre disque\u00a0: onedoor up --data DOSSIER",
             )
         )
+
+
+def _begin_long_logs_anew(folder: Folder) -> None:
+    """One older log is kept beside each, so that years of starts fill no disk."""
+    for log in folder.logs.glob("*.log"):
+        if log.stat().st_size > LONG_LOG_MIB * 2**20:
+            log.replace(log.with_suffix(".log.1"))
 
 
 def _accept_release(folder: Folder) -> list[str]:

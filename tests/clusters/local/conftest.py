@@ -40,7 +40,7 @@ class Province:
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def up(self, *arguments: str, output: int | IO[str] = subprocess.PIPE, **how: Any) -> subprocess.Popen[str]:
-        command = [*ONEDOOR, "up", "--data", str(self.data), "--only", "nats", "--only", "postgres", *arguments]
+        command = [*ONEDOOR, "up", "--data", str(self.data), "--only", "nats", "postgres", *arguments]
         process = subprocess.Popen(
             command, env=self.env, stdout=output, stderr=subprocess.STDOUT, text=True, start_new_session=True, **how
         )

@@ -77,3 +77,14 @@ class TestWhatStandsInTheWay:
         (folder / "postgres").mkdir()
         assert "older release" in " ".join(prepare(Folder(folder)))
         assert prepare(Folder(folder)) == []
+
+
+class TestLogs:
+    def test_a_long_log_is_put_aside_and_a_short_one_goes_on(self, folder: Path) -> None:
+        place = Folder(folder)
+        prepare(place)
+        with place.log("gateway").open("wb") as long:
+            long.truncate((folders.LONG_LOG_MIB + 1) * 2**20)
+        place.log("issuer").write_text("short")
+        prepare(place)
+        assert sorted(path.name for path in place.logs.iterdir()) == ["gateway.log.1", "issuer.log"]

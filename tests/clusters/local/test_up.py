@@ -169,7 +169,7 @@ class TestWhatStandsInTheWay:
         assert "was written by One Door 99.0.0" in said
 
     def test_an_unknown_part_is_refused_with_those_there_are(self, province: Province) -> None:
-        said, _ = (process := province.up("--only", "postoffice")).communicate(timeout=PATIENCE_S)
+        said, _ = (process := province.up("postoffice")).communicate(timeout=PATIENCE_S)
         assert process.returncode == 1
         assert "no part is called postoffice; the parts are postgres, nats, issuer" in said
 
