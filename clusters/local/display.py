@@ -77,11 +77,11 @@ def screen() -> Screen:
 
 def table(parts: Sequence[PartState]) -> Table:
     """The parts with what they cost and have done, observed now."""
-    made = Table(box=None, pad_edge=False, padding=(0, 2))
+    made = Table(box=None, pad_edge=False, padding=(0, 1))
     for heading in (spoken("part", "partie"), spoken("address", "adresse"), spoken("state", "état")):
-        made.add_column(heading)
+        made.add_column(heading, no_wrap=True)
     for heading in (spoken("memory", "mémoire"), spoken("requests", "requêtes"), spoken("restarts", "redémarrages")):
-        made.add_column(heading, justify="right")
+        made.add_column(heading, justify="right", no_wrap=True)
     for part in parts:
         memory, requests = figures(part)
         made.add_row(

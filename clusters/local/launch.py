@@ -1,7 +1,6 @@
 """How each kind of part is started and how it shows that it is ready."""
 
 import gc
-import os
 import runpy
 import sys
 import threading
@@ -85,7 +84,6 @@ def _body(part: Part) -> Callable[[], object]:
     """What a forked part runs: the same as `python -m MODULE` would."""
 
     def run() -> None:
-        sys.path.insert(0, os.getcwd())
         if part.kind is Kind.SERVICE:
             import_module("services.kit.serve").run(part.name)
         else:
