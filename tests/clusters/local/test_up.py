@@ -45,6 +45,14 @@ class TestARun:
         assert "postgres est prêt à 127.0.0.1" in said
         assert said.splitlines()[-1] == "One Door est fermé."
 
+    def test_a_folder_may_have_spaces_accents_and_quotes_in_its_name(self, province: Province) -> None:
+        province.data = province.data.with_name('Les données de l’été "1993" — été')
+        process = province.up()
+        assert province.until_ready()["ready"]
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE_S)
+        assert (province.data / "nats" / "jetstream").is_dir()
+
     def test_a_terminal_shows_a_live_table(self, province: Province) -> None:
         ours, theirs = pty.openpty()
         province.env["TERM"] = "xterm"
