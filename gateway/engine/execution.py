@@ -1,0 +1,271 @@
+"""Runs a plan without any I/O: says which requests can be sent, takes their answers, merges them into one tree of data.
+
+A fetch is ready as soon as those it reads from have answered; one that failed stops nothing that does not depend on it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from gateway.engine.normalise import TYPENAME
+from gateway.engine.plan import Entities, Fetch, Input, Lookup, Narrowed, PathPart, Plan
+
+Json = dict[str, Any]
+MOST_LOCATED = 100  # places that one failed request is reported at
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request to send: the body is JSON, ready for the wire."""
+
+    fetch: Fetch
+    body: bytes
+
+
+@dataclass(slots=True)
+class _Sent:
+    """What a sent lookup asked for: the values that wait for each representation."""
+
+    lookup: Lookup
+    targets: list[list[tuple[Json, list[str | int]]]]
+
+
+class Execution:
+    """One run of a plan. `data` is complete and `errors` are located when `done`."""
+
+    def __init__(self, plan: Plan, variables: Mapping[str, Any] | None = None) -> None:
+        self.data: Json = {}
+        self.errors: list[Json] = []
+        self._variables = variables or {}
+        self._waiting = list(plan.fetches)
+        self._answered: set[int] = set()
+        self._sent: dict[int, list[_Sent]] = {}
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to send or to wait for."""
+        return not self._waiting and not self._sent
+
+    def ready(self) -> list[Request]:
+        """The requests that can be sent now. A lookup without anything to look up is answered by itself."""
+        found: list[Request] = []
+        progress = True
+        while progress:
+            progress = False
+            for fetch in [f for f in self._waiting if self._answered.issuperset(f.after)]:
+                self._waiting.remove(fetch)
+                request = self._request(fetch)
+                if request is None:
+                    self._answered.add(fetch.id)
+                    progress = True
+                else:
+                    found.append(request)
+        return found
+
+    def receive(self, fetch: Fetch, answer: Any) -> None:
+        """Merge a subgraph's answer: a JSON object as GraphQL over HTTP has it."""
+        sent = self._sent.pop(fetch.id)
+        self._answered.add(fetch.id)
+        data = answer.get("data")
+        errors = answer.get("errors") or []
+        if fetch.renames and isinstance(data, dict):
+            for rename in reversed(fetch.renames):
+                _rename(data, rename.path, rename.alias, rename.key)
+        if isinstance(data, dict):
+            if fetch.lookups:
+                for part in sent:
+                    self._merge_entities(part, data.get(part.lookup.alias))
+            elif fetch.path:
+                for value, _ in _values(self.data, fetch.path):
+                    merge(value, data)
+            else:
+                merge(self.data, data)
+        for error in errors:
+            self._locate(fetch, sent, error if isinstance(error, dict) else {})
+
+    def fail(self, fetch: Fetch, error: Json) -> None:
+        """Note that a request had no usable answer: `error` has message and extensions, and is told at every place that
+        waited for it, up to a hundred."""
+        sent = self._sent.pop(fetch.id)
+        self._answered.add(fetch.id)
+        for path in self._places(fetch, sent):
+            self.errors.append({**error, "path": path} if path else dict(error))
+
+    # -- sending
+
+    def _request(self, fetch: Fetch) -> Request | None:
+        variables = {name: self._variables[name] for name in fetch.variables if name in self._variables}
+        sent: list[_Sent] = []
+        for lookup in fetch.lookups:
+            representations, targets = self._representations(lookup)
+            variables[lookup.variable] = representations
+            sent.append(_Sent(lookup, targets))
+        if sent and not any(part.targets for part in sent):
+            return None
+        if fetch.path and not fetch.lookups and not any(True for _ in _values(self.data, fetch.path)):
+            return None
+        self._sent[fetch.id] = sent
+        body: Json = {"query": fetch.document}
+        if variables:
+            body["variables"] = variables
+        return Request(fetch, orjson.dumps(body))
+
+    def _representations(self, lookup: Lookup) -> tuple[list[Json], list[list[tuple[Json, list[str | int]]]]]:
+        """What a lookup tells, each distinct value once, and who waits for each answer."""
+        known: dict[bytes, int] = {}
+        told: list[Json] = []
+        targets: list[list[tuple[Json, list[str | int]]]] = []
+        for entities in lookup.entities:
+            for value, path in _values(self.data, entities.path):
+                representation = _representation(value, entities)
+                if representation is None:
+                    continue
+                identity = orjson.dumps(representation, option=orjson.OPT_SORT_KEYS)
+                index = known.setdefault(identity, len(told))
+                if index == len(told):
+                    told.append(representation)
+                    targets.append([])
+                targets[index].append((value, path))
+        return told, targets
+
+    # -- receiving
+
+    def _merge_entities(self, part: _Sent, results: Any) -> None:
+        if not isinstance(results, list):
+            return
+        for result, waiting in zip(results, part.targets, strict=False):
+            if isinstance(result, dict):
+                for value, _ in waiting:
+                    merge(value, result)
+
+    def _locate(self, fetch: Fetch, sent: list[_Sent], error: Json) -> None:
+        """Report a subgraph's error where the client sees its field."""
+        told: Json = {"message": str(error.get("message", "The service reported an error without words."))}
+        extensions = error.get("extensions")
+        kept = (
+            {k: v for k, v in extensions.items() if k not in ("stacktrace", "exception")}
+            if isinstance(extensions, dict)
+            else {}
+        )
+        told["extensions"] = {"code": "SUBGRAPH_ERROR", **kept, "service": fetch.subgraph}
+        path = error.get("path")
+        if not isinstance(path, list) or not path:
+            places = self._places(fetch, sent)[:1]
+        elif not fetch.lookups:
+            places = [
+                [*place, *path] for place in ([p for _, p in _values(self.data, fetch.path)] if fetch.path else [[]])
+            ]
+        else:
+            places = self._entity_places(sent, path)
+        for place in places[:MOST_LOCATED] or [[]]:
+            self.errors.append({**told, "path": place} if place else dict(told))
+
+    def _entity_places(self, sent: list[_Sent], path: list[Any]) -> list[list[str | int]]:
+        for part in sent:
+            if part.lookup.alias == path[0]:
+                if len(path) > 1 and isinstance(path[1], int) and path[1] < len(part.targets):
+                    return [[*place, *path[2:]] for _, place in part.targets[path[1]]]
+                return [place for waiting in part.targets for _, place in waiting]
+        return []
+
+    def _places(self, fetch: Fetch, sent: list[_Sent]) -> list[list[str | int]]:
+        """Every place that waits for a fetch."""
+        if fetch.lookups:
+            found = [place for part in sent for waiting in part.targets for _, place in waiting]
+        elif fetch.path:
+            found = [place for _, place in _values(self.data, fetch.path)]
+        else:
+            found = [[key] for key in fetch.roots]
+        return found[:MOST_LOCATED]
+
+
+def merge(into: Json, more: Mapping[str, Any]) -> None:
+    """Merge an object into another: null never overwrites, lists merge by index, objects by key."""
+    for key, value in more.items():
+        held = into.get(key)
+        if held is None:
+            into[key] = value
+        elif isinstance(held, dict) and isinstance(value, dict):
+            if held is not value:
+                merge(held, value)
+        elif isinstance(held, list) and isinstance(value, list):
+            if held is not value:
+                _merge_lists(held, value)
+        elif value is not None:
+            into[key] = value
+
+
+def _merge_lists(into: list[Any], more: list[Any]) -> None:
+    if len(into) != len(more):
+        return  # two subgraphs disagree about a list: the first one's stands
+    for index, value in enumerate(more):
+        held = into[index]
+        if isinstance(held, dict) and isinstance(value, dict):
+            merge(held, value)
+        elif isinstance(held, list) and isinstance(value, list):
+            _merge_lists(held, value)
+        elif held is None:
+            into[index] = value
+
+
+def _values(data: Any, path: tuple[PathPart, ...]) -> Iterator[tuple[Json, list[str | int]]]:
+    """The objects at a path, with the concrete path of each; lists are entered wherever they are."""
+
+    def enter(value: Any, depth: int, here: list[str | int]) -> Iterator[tuple[Json, list[str | int]]]:
+        if isinstance(value, list):
+            for index, item in enumerate(value):
+                yield from enter(item, depth, [*here, index])
+        elif isinstance(value, dict):
+            if depth == len(path):
+                yield value, here
+                return
+            part = path[depth]
+            if isinstance(part, Narrowed):
+                if value.get(TYPENAME) in part.types:
+                    yield from enter(value, depth + 1, here)
+            else:
+                yield from enter(value.get(part), depth + 1, [*here, part])
+
+    return enter(data, 0, [])
+
+
+def _representation(value: Json, entities: Entities) -> Json | None:
+    """What a subgraph is told of a value; None when a part of its key is missing, since it cannot be looked up then."""
+    if any(value.get(key) is None for key in entities.required):
+        return None
+    told = _told(value, entities.inputs)
+    told[TYPENAME] = entities.typename
+    return told
+
+
+def _told(value: Json, inputs: tuple[Input, ...]) -> Json:
+    told: Json = {}
+    for given in inputs:
+        if given.types is not None and value.get(TYPENAME) not in given.types:
+            continue
+        if given.key not in value:
+            if given.name != TYPENAME:
+                told[given.name] = None
+            continue
+        held = value[given.key]
+        told[given.name] = held if given.below is None else _below(held, given.below)
+    return told
+
+
+def _below(held: Any, inputs: tuple[Input, ...]) -> Any:
+    if isinstance(held, list):
+        return [_below(item, inputs) for item in held]
+    return _told(held, inputs) if isinstance(held, dict) else None
+
+
+def _rename(value: Any, path: tuple[str, ...], alias: str, key: str) -> None:
+    if isinstance(value, list):
+        for item in value:
+            _rename(item, path, alias, key)
+    elif isinstance(value, dict):
+        if path:
+            _rename(value.get(path[0]), path[1:], alias, key)
+        elif alias in value:
+            merge(value, {key: value.pop(alias)})

@@ -1,0 +1,211 @@
+"""Turns the chosen tree into requests: every jump begins one, after those that gather what it is told.
+
+Requests that would go to the same subgraph after the same others are one. What the planner needs for itself is asked under
+a response key that cannot collide with the client's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.engine.normalise import TYPENAME, Selections
+from gateway.engine.plan import Entities, Input, Narrowed, PathPart
+from gateway.engine.supergraph import Supergraph
+from gateway.engine.tree import Jump, Narrow, Place, Resolve, Tree
+from gateway.engine.walk import Walker
+
+
+@dataclass(slots=True)
+class Asked:
+    """A selection set to print: fields by response key and fragments by object type, on a type of a subgraph."""
+
+    place: Place
+    fields: dict[str, "AskedField"] = field(default_factory=dict)
+    fragments: dict[str, "Asked"] = field(default_factory=dict)
+
+    def narrowed(self, type_name: str, place: Place) -> "Asked":
+        return self.fragments.setdefault(type_name, Asked(place))
+
+    def absorb(self, other: "Asked") -> None:
+        """Ask for all that another selection set asks for, too."""
+        for key, entry in other.fields.items():
+            mine = self.fields.setdefault(key, entry)
+            if mine is not entry and mine.below is not None and entry.below is not None:
+                mine.below.absorb(entry.below)
+        for type_name, inner in other.fragments.items():
+            held = self.fragments.setdefault(type_name, inner)
+            if held is not inner:
+                held.absorb(inner)
+
+
+@dataclass(slots=True)
+class AskedField:
+    """A field to print."""
+
+    name: str
+    arguments: str
+    variables: frozenset[str]
+    below: Asked | None = None
+
+
+@dataclass(slots=True)
+class Wanted:
+    """Entities that a draft looks up, with the selection to ask of them."""
+
+    path: tuple[PathPart, ...]
+    typename: str
+    inputs: dict[tuple[str, frozenset[str] | None], Input]
+    required: dict[str, None]
+    asked: Asked
+
+    def frozen(self) -> Entities:
+        return Entities(self.path, self.typename, tuple(self.inputs.values()), tuple(self.required))
+
+
+@dataclass(slots=True, eq=False)
+class Draft:
+    """A request in the making. A root draft has `asked`; an entity draft has `wanted`, by path and type name."""
+
+    id: int
+    graph: str
+    after: set[int]
+    asked: Asked | None = None
+    path: tuple[PathPart, ...] = ()
+    wanted: dict[tuple[tuple[PathPart, ...], str], Wanted] = field(default_factory=dict)
+
+
+class Keys:
+    """Which response key stands for what at each response path, the client's first."""
+
+    def __init__(self, operation: Selections) -> None:
+        self._taken: dict[tuple[str, ...], dict[str, tuple[str, str]]] = {}
+        self._learn((), operation)
+
+    def _learn(self, path: tuple[str, ...], selections: Selections) -> None:
+        taken = self._taken.setdefault(path, {})
+        for selected in selections:
+            if selected.key is not None:
+                taken.setdefault(selected.key, (selected.name, selected.arguments))
+                if selected.children is not None:
+                    self._learn((*path, selected.key), selected.children)
+
+    def of(self, path: tuple[str, ...], name: str, arguments: str) -> str:
+        """The response key under which the planner asks for a field: one that already means it, or a free one."""
+        taken = self._taken.setdefault(path, {})
+        for key, meaning in taken.items():
+            if meaning == (name, arguments):
+                return key
+        key, number = name, 0
+        while key in taken:
+            number += 1
+            key = f"_{name}_{number}"
+        taken[key] = (name, arguments)
+        return key
+
+
+class Builder:
+    """Builds the drafts of one operation."""
+
+    def __init__(self, supergraph: Supergraph, walker: Walker, operation: Selections) -> None:
+        self._supergraph, self._walker = supergraph, walker
+        self._keys = Keys(operation)
+        self.drafts: list[Draft] = []
+
+    def build(self, tree: Tree, after: frozenset[int] = frozenset()) -> set[int]:
+        """The drafts of a tree whose first steps enter root types. Returns the ids of all that it made."""
+        before = len(self.drafts)
+        for step, below in tree.children.items():
+            assert isinstance(step, Jump)  # noqa: S101 - an operation begins by entering a subgraph
+            draft = self._root(step.place, (), after)
+            assert draft.asked is not None  # noqa: S101 - a root draft
+            self._visit(below, draft, draft.asked, ())
+        return {draft.id for draft in self.drafts[before:]}
+
+    def _root(self, place: Place, path: tuple[PathPart, ...], after: frozenset[int]) -> Draft:
+        for draft in self.drafts:
+            if draft.asked is not None and (draft.graph, draft.path, frozenset(draft.after)) == (
+                place.graph,
+                path,
+                after,
+            ):
+                return draft
+        draft = Draft(len(self.drafts) + 1, place.graph, set(after), Asked(place), path)
+        self.drafts.append(draft)
+        return draft
+
+    def _visit(self, tree: Tree, draft: Draft, asked: Asked, path: tuple[PathPart, ...]) -> set[int]:
+        """Place a tree's steps. Returns the ids of the drafts that resolve its leaves."""
+        touched: set[int] = set()
+        for step, below in tree.children.items():
+            if isinstance(step, Narrow):
+                assert below.place is not None  # noqa: S101 - narrowing leads to a place
+                inner = asked.narrowed(step.type, below.place)
+                touched |= self._visit(below, draft, inner, (*path, Narrowed(frozenset({step.type}))))
+            elif isinstance(step, Resolve):
+                touched |= self._resolve(step, below, draft, asked, path)
+            else:
+                touched |= self._jump(step, below, draft, asked, path)
+        return touched
+
+    def _resolve(self, step: Resolve, below: Tree, draft: Draft, asked: Asked, path: tuple[PathPart, ...]) -> set[int]:
+        key = step.key if step.key is not None else self._keys.of(_names(path), step.name, step.arguments)
+        if below.place is None:
+            asked.fields.setdefault(key, AskedField(step.name, step.arguments, step.variables))
+            return {draft.id}
+        entry = asked.fields.setdefault(key, AskedField(step.name, step.arguments, step.variables, Asked(below.place)))
+        assert entry.below is not None  # noqa: S101 - a composite field has selections
+        return self._visit(below, draft, entry.below, (*path, key))
+
+    def _jump(self, step: Jump, below: Tree, draft: Draft, asked: Asked, path: tuple[PathPart, ...]) -> set[int]:
+        if step.finding is None:
+            further = self._root(step.place, path, frozenset({draft.id}))
+            assert further.asked is not None  # noqa: S101 - a root draft
+            return self._visit(below, further, further.asked, path)
+        after = {draft.id} | self._visit(step.finding, draft, asked, path)
+        draft_after = self._entity(step.place.graph, after)
+        wanted = draft_after.wanted.get((path, step.place.type))
+        if wanted is None:
+            wanted = Wanted(path, step.place.type, {}, {}, Asked(step.place))
+            draft_after.wanted[path, step.place.type] = wanted
+        for position, text in enumerate(step.inputs):
+            for given in self._inputs(self._walker.field_set(step.known, text), _names(path)):
+                wanted.inputs.setdefault((given.name, given.types), given)
+                if position == 0:
+                    wanted.required.setdefault(given.key)
+        return self._visit(below, draft_after, wanted.asked, path)
+
+    def _entity(self, graph: str, after: set[int]) -> Draft:
+        for draft in self.drafts:
+            if draft.asked is None and draft.graph == graph and draft.after == after:
+                return draft
+        draft = Draft(len(self.drafts) + 1, graph, after)
+        self.drafts.append(draft)
+        return draft
+
+    def _inputs(self, selections: Selections, path: tuple[str, ...]) -> tuple[Input, ...]:
+        """How a field set is read from the merged data at a response path."""
+        found = []
+        abstract = self._supergraph.types[selections.type].abstract
+        if abstract:
+            found.append(Input(TYPENAME, TYPENAME))
+        for selected in selections:
+            key = self._keys.of(path, selected.name, selected.arguments)
+            below = None if selected.children is None else self._inputs(selected.children, (*path, key))
+            types = frozenset({selected.on}) if abstract and selected.on != selections.type else None
+            found.append(Input(selected.name, key, below, types))
+        return tuple(found)
+
+
+def _names(path: tuple[PathPart, ...]) -> tuple[str, ...]:
+    return tuple(part for part in path if isinstance(part, str))
+
+
+def ancestors(drafts: Mapping[int, Draft], draft: Draft) -> set[int]:
+    """The ids of everything that a draft waits for, directly or not."""
+    found: set[int] = set()
+    waiting = list(draft.after)
+    while waiting:
+        here = waiting.pop()
+        if here not in found:
+            found.add(here)
+            waiting += drafts[here].after
+    return found

@@ -1,0 +1,210 @@
+"""An operation as the planner sees it: fragments flattened, conditions decided, fields merged.
+
+Conditions (@skip, @include) are decided before planning: a plan belongs to an operation *and* to the values of the few
+Boolean variables that its conditions name. So no plan holds a branch, and what a client excluded is never fetched for it.
+An interface field stays one field unless an implementer cannot give it everywhere; then it becomes a field per object type.
+Key, requires and provides field sets go through the same code.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from graphql import (
+    ArgumentNode,
+    DirectiveNode,
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    ListValueNode,
+    ObjectValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    ValueNode,
+    VariableNode,
+)
+from graphql.language import print_ast
+
+from gateway.engine.supergraph import Supergraph
+
+TYPENAME = "__typename"
+
+
+@dataclass(slots=True)
+class Selected:
+    """A field to resolve on values of type `on`, under a response key; `key` is None for what only the planner needs."""
+
+    on: str
+    name: str
+    key: str | None
+    arguments: str
+    variables: frozenset[str]
+    children: "Selections | None" = None
+
+
+@dataclass(slots=True)
+class Selections:
+    """The fields to resolve on a value whose static type is `type`, in first-seen order."""
+
+    type: str
+    fields: dict[tuple[str, str | None, str, str], Selected] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Selected]:
+        return iter(self.fields.values())
+
+
+def condition_variables(document: DocumentNode) -> tuple[str, ...]:
+    """The variables that decide about fields or fragments anywhere in a document, in name order."""
+    found: set[str] = set()
+
+    def look(selection_set: SelectionSetNode | None) -> None:
+        for node in selection_set.selections if selection_set else ():
+            for directive in node.directives or ():
+                if directive.name.value in ("skip", "include") and directive.arguments:
+                    value = directive.arguments[0].value
+                    if isinstance(value, VariableNode):
+                        found.add(value.name.value)
+            if not isinstance(node, FragmentSpreadNode):
+                look(node.selection_set)  # type: ignore[attr-defined]
+
+    for definition in document.definitions:
+        if isinstance(definition, OperationDefinitionNode | FragmentDefinitionNode):
+            look(definition.selection_set)
+    return tuple(sorted(found))
+
+
+def wanted(directives: tuple[DirectiveNode, ...] | None, conditions: Mapping[str, bool]) -> bool:
+    """Whether @skip and @include let a selection through."""
+    for directive in directives or ():
+        if directive.name.value in ("skip", "include") and directive.arguments:
+            value = directive.arguments[0].value
+            holds = conditions[value.name.value] if isinstance(value, VariableNode) else bool(value.value)  # type: ignore[attr-defined]
+            if holds is (directive.name.value == "skip"):
+                return False
+    return True
+
+
+class Normaliser:
+    """Normalises the selection sets of one document, or of field sets when there is none."""
+
+    def __init__(
+        self, supergraph: Supergraph, document: DocumentNode | None = None, conditions: Mapping[str, bool] | None = None
+    ) -> None:
+        self._supergraph = supergraph
+        self._conditions = conditions or {}
+        self._internal = document is None
+        definitions = document.definitions if document else ()
+        self._fragments = {d.name.value: d for d in definitions if isinstance(d, FragmentDefinitionNode)}
+
+    def selections(self, node: SelectionSetNode, type_name: str) -> Selections:
+        """The fields to resolve on a value of a type."""
+        into = Selections(type_name)
+        self._collect(node, into, self._supergraph.possible(type_name), whole=True)
+        if not into.fields and not self._internal:  # the value's existence is still asked for
+            self._add(into, Selected(type_name, TYPENAME, TYPENAME, "", frozenset()))
+        return into
+
+    def _collect(self, node: SelectionSetNode, into: Selections, possible: frozenset[str], whole: bool) -> None:
+        """`possible` are the object types that the enclosing fragments leave; `whole` when they leave all."""
+        for item in node.selections:
+            if not wanted(item.directives, self._conditions):
+                continue
+            if isinstance(item, FieldNode):
+                self._field(item, into, possible, whole)
+                continue
+            if isinstance(item, FragmentSpreadNode):
+                fragment = self._fragments[item.name.value]
+                condition, inner = fragment.type_condition.name.value, fragment.selection_set
+            else:
+                assert isinstance(item, InlineFragmentNode)  # noqa: S101 - nothing else is left
+                condition = item.type_condition.name.value if item.type_condition else into.type
+                inner = item.selection_set
+            left = possible & self._supergraph.possible(condition)
+            if left:
+                self._collect(inner, into, left, whole and left == possible)
+
+    def _field(self, node: FieldNode, into: Selections, possible: frozenset[str], whole: bool) -> None:
+        name = node.name.value
+        if name in ("__schema", "__type"):
+            return
+        key = None if self._internal else (node.alias or node.name).value
+        if name == TYPENAME:
+            # Of an object type the projection knows the name; of an abstract one the subgraph must tell.
+            if self._supergraph.types[into.type].abstract and not self._internal:
+                self._add(into, Selected(into.type, TYPENAME, TYPENAME, "", frozenset()))
+            return
+        shared = whole and into.type not in possible and not self._expands(into.type, name)
+        for owner in [into.type] if shared or into.type in possible else sorted(possible):
+            declared = self._supergraph.types[owner].fields.get(name)
+            if declared is None:
+                continue
+            selected = Selected(owner, name, key, *arguments_of(node.arguments))
+            if node.selection_set is not None:
+                selected.children = self.selections(node.selection_set, declared.type_name)
+            self._add(into, selected)
+
+    def _add(self, into: Selections, selected: Selected) -> None:
+        identity = (selected.on, selected.key, selected.name, selected.arguments)
+        known = into.fields.get(identity)
+        if known is None:
+            into.fields[identity] = selected
+        elif known.children is not None and selected.children is not None:
+            _merge(known.children, selected.children)
+
+    def _expands(self, interface: str, name: str) -> bool:
+        """Whether a field of an interface must be asked per object type: an implementer lacks it, has it external,
+        overridden or requiring in some subgraph that has the interface, unless an @interfaceObject supplies it."""
+        declared = self._supergraph.types[interface]
+        owner = declared.fields.get(name)
+        if owner is None:
+            return True
+        given = {graph for graph, held in owner.graphs.items() if not held.external}
+        if given & declared.interface_object_in:
+            return False
+        return any(
+            graph not in given or not answers(self._supergraph, interface, graph, name)
+            for graph in declared.graphs
+            if declared.abstract_in(graph) and declared.members_in(graph)
+        )
+
+
+def answers(supergraph: Supergraph, interface: str, graph: str, name: str) -> bool:
+    """Whether every object type that a subgraph has for an interface gives a field there without further ado."""
+    for member in supergraph.types[interface].members_in(graph):
+        declared = supergraph.types[member].fields.get(name)
+        held = declared.graphs.get(graph) if declared else None
+        if held is None or held.external or held.requires is not None:
+            return False
+    return True
+
+
+def arguments_of(nodes: tuple[ArgumentNode, ...] | None) -> tuple[str, frozenset[str]]:
+    """A field's arguments as text, in name order, and the variables in them."""
+    if not nodes:
+        return "", frozenset()
+    found: set[str] = set()
+
+    def look(value: ValueNode) -> None:
+        if isinstance(value, VariableNode):
+            found.add(value.name.value)
+        elif isinstance(value, ListValueNode):
+            for item in value.values:
+                look(item)
+        elif isinstance(value, ObjectValueNode):
+            for entry in value.fields:
+                look(entry.value)
+
+    for node in nodes:
+        look(node.value)
+    ordered = sorted(nodes, key=lambda n: n.name.value)
+    return ", ".join(f"{n.name.value}: {print_ast(n.value)}" for n in ordered), frozenset(found)
+
+
+def _merge(into: Selections, more: Selections) -> None:
+    for identity, selected in more.fields.items():
+        known = into.fields.get(identity)
+        if known is None:
+            into.fields[identity] = selected
+        elif known.children is not None and selected.children is not None:
+            _merge(known.children, selected.children)

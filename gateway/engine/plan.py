@@ -1,0 +1,119 @@
+"""A plan: which requests to send to which subgraph, after which others, and where their answers belong.
+
+Plans are data: nothing here sends or computes. They print as text, always the same for the same operation, and tests
+compare that text.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+ROOT_KINDS = ("query", "mutation", "subscription")
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """In a path: only values of these object types go on."""
+
+    types: frozenset[str]
+
+
+PathPart = str | Narrowed  # a response key (lists are entered by themselves), or a condition
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A field of a representation: its name there, the response key where its value lies, and what is read below.
+
+    `types` restricts it to values of some object types, as a fragment in a @requires does.
+    """
+
+    name: str
+    key: str
+    below: "tuple[Input, ...] | None" = None
+    types: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entities:
+    """Values to look up: all at `path`, told to the subgraph as `typename`, by `inputs`.
+
+    `required` are the response keys of the key fields: a value without one of them cannot be looked up.
+    """
+
+    path: tuple[PathPart, ...]
+    typename: str
+    inputs: tuple[Input, ...]
+    required: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """One `_entities` field of a request: its response key, its variable, and the values it looks up."""
+
+    alias: str
+    variable: str
+    entities: tuple[Entities, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """Below the response key path `path` of an answer, what came as `alias` is called `key` on values of `types`."""
+
+    path: tuple[str, ...]
+    alias: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """One request. `after` are the ids of the fetches whose answers it reads; `path` is where a root answer belongs,
+    `roots` its first response keys."""
+
+    id: int
+    subgraph: str
+    kind: Literal["query", "mutation", "subscription"]
+    document: str
+    variables: tuple[str, ...]
+    after: tuple[int, ...]
+    lookups: tuple[Lookup, ...] = ()
+    path: tuple[PathPart, ...] = ()
+    roots: tuple[str, ...] = ()
+    renames: tuple[Rename, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The fetches of an operation, each after those it reads from."""
+
+    fetches: tuple[Fetch, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(map(_text, self.fetches)) or "Nothing to fetch"
+
+
+def _text(fetch: Fetch) -> str:
+    after = f" after {', '.join(map(str, fetch.after))}" if fetch.after else ""
+    at = f" at {_path(fetch.path)}" if fetch.path else ""
+    lines = [f"{fetch.id}: {fetch.subgraph}{after}{at}", f"  {fetch.document}"]
+    for lookup in fetch.lookups:
+        for entities in lookup.entities:
+            inputs = _inputs(entities.inputs)
+            lines.append(f"  ${lookup.variable} += {entities.typename} {{ {inputs} }} at {_path(entities.path)}")
+    lines += [f"  rename {'.'.join((*r.path, r.alias))} to {r.key}" for r in fetch.renames]
+    return "\n".join(lines)
+
+
+def _path(path: tuple[PathPart, ...]) -> str:
+    return (
+        ".".join(part if isinstance(part, str) else f"[{'|'.join(sorted(part.types))}]" for part in path) or "the root"
+    )
+
+
+def _inputs(inputs: tuple[Input, ...]) -> str:
+    return " ".join(map(_input, inputs))
+
+
+def _input(given: Input) -> str:
+    name = given.name if given.name == given.key else f"{given.name}: {given.key}"
+    text = name if given.below is None else f"{name} {{ {_inputs(given.below)} }}"
+    return text if given.types is None else f"... on {'|'.join(sorted(given.types))} {{ {text} }}"

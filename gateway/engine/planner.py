@@ -1,0 +1,130 @@
+"""Plans an operation: normalise, walk, choose, draft the requests, merge them, print them.
+
+`plan_operation` takes a document that is valid for the API schema and the values of the variables that its conditions name.
+The same operation, conditions and supergraph always give the same plan.
+"""
+
+from collections.abc import Mapping
+from weakref import WeakKeyDictionary
+
+from graphql import DocumentNode, OperationDefinitionNode
+from graphql.language import print_ast
+
+from gateway.engine.choose import choose
+from gateway.engine.document import Printer, operation
+from gateway.engine.fetches import Builder, Draft, Wanted
+from gateway.engine.merge import merged
+from gateway.engine.normalise import Normaliser, Selections
+from gateway.engine.plan import Fetch, Lookup, PathPart, Plan
+from gateway.engine.supergraph import Supergraph
+from gateway.engine.tree import Jump, Place
+from gateway.engine.walk import JUMP_COST, NoResolvablePath, Path, Walker
+
+__all__ = ["NoResolvablePath", "Planner"]
+
+
+class Planner:
+    """Plans the operations of one supergraph; remembers what it learnt about keys and requirements."""
+
+    def __init__(self, supergraph: Supergraph) -> None:
+        self._supergraph = supergraph
+        self._walker = Walker(supergraph)
+
+    def plan(
+        self, document: DocumentNode, node: OperationDefinitionNode, conditions: Mapping[str, bool] | None = None
+    ) -> Plan:
+        """The plan of an operation. Raises NoResolvablePath naming what no subgraph can resolve."""
+        kind = node.operation.value
+        root = self._supergraph.roots[kind]
+        selections = Normaliser(self._supergraph, document, conditions).selections(node.selection_set, root)
+        builder = Builder(self._supergraph, self._walker, selections)
+        if kind == "mutation":
+            self._in_order(selections, builder)
+        else:
+            builder.build(choose(None, self._walker.leaves(self._starts(root), selections)))
+        drafts = merged(builder.drafts)
+        declared = {d.variable.name.value: print_ast(d) for d in node.variable_definitions or ()}
+        return Plan(tuple(self._fetch(draft, kind, declared) for draft in drafts))
+
+    def _starts(self, root: str) -> list[Path]:
+        """The ways into a root type: one per subgraph that has it."""
+        outside = Path(None, None, None, 0, 0, root)
+        places = (Place(root, graph) for graph in self._supergraph.types[root].graphs)
+        return [outside.to(place, Jump(place, root), JUMP_COST) for place in places]
+
+    def _in_order(self, selections: Selections, builder: Builder) -> None:
+        """Mutations: each root field in one subgraph only, after everything that the one before it set off."""
+        after: frozenset[int] = frozenset()
+        for identity, selected in selections.fields.items():
+            alone = Selections(selections.type, {identity: selected})
+            trees = []
+            for start in self._starts(selections.type):
+                try:
+                    ways = self._walker.direct(start, selected)
+                    leaves = self._walker.leaves(ways, selected.children) if selected.children else [ways]
+                except NoResolvablePath:
+                    continue
+                if ways:
+                    trees.append(choose(None, leaves))
+            if not trees:
+                raise NoResolvablePath(f"{selections.type}.{next(iter(alone)).name}")
+            after = frozenset(builder.build(min(trees, key=lambda tree: tree.cost), after))
+
+    def _fetch(self, draft: Draft, kind: str, declared: Mapping[str, str]) -> Fetch:
+        printer = Printer(self._supergraph)
+        extra: list[str] = []
+        lookups: tuple[Lookup, ...] = ()
+        if draft.asked is not None:
+            text = printer.selections(draft.asked)
+            own = kind if not draft.path else "query"
+        else:
+            own = "query"
+            lookups, text = self._lookups(draft, printer, extra)
+        return Fetch(
+            id=draft.id,
+            subgraph=self._supergraph.graphs[draft.graph].name,
+            kind=own,  # type: ignore[arg-type] # one of the three kinds
+            document=operation(own, "", text, declared, printer.variables, extra),
+            variables=tuple(sorted(printer.variables)),
+            after=tuple(sorted(draft.after)),
+            lookups=lookups,
+            path=draft.path,
+            roots=tuple(draft.asked.fields) if draft.asked is not None else (),
+            renames=tuple(printer.renames),
+        )
+
+    def _lookups(self, draft: Draft, printer: Printer, extra: list[str]) -> tuple[tuple[Lookup, ...], str]:
+        """The `_entities` fields of a request: one per path, with a fragment per type."""
+        groups: dict[tuple[PathPart, ...], list[Wanted]] = {}
+        for wanted in draft.wanted.values():
+            groups.setdefault(wanted.path, []).append(wanted)
+        lookups, parts = [], []
+        for number, group in enumerate(groups.values()):
+            single = len(groups) == 1
+            alias = "_entities" if single else f"_e{number}"
+            variable = "representations" if single else f"r{number}"
+            fragments = []
+            for wanted in group:
+                below = printer.selections(wanted.asked, (alias,))
+                fragments.append(f"... on {wanted.typename} {below}")
+            field = "_entities" if single else f"{alias}: _entities"
+            parts.append(f"{field}(representations: ${variable}) {{ {' '.join(fragments)} }}")
+            extra.append(f"${variable}: [_Any!]!")
+            lookups.append(Lookup(alias, variable, tuple(w.frozen() for w in group)))
+        return tuple(lookups), f"{{ {' '.join(parts)} }}"
+
+
+_planners: WeakKeyDictionary[Supergraph, Planner] = WeakKeyDictionary()
+
+
+def plan_operation(
+    supergraph: Supergraph,
+    document: DocumentNode,
+    node: OperationDefinitionNode,
+    conditions: Mapping[str, bool] | None = None,
+) -> Plan:
+    """The plan of an operation on a supergraph. Raises NoResolvablePath."""
+    planner = _planners.get(supergraph)
+    if planner is None:
+        planner = _planners[supergraph] = Planner(supergraph)
+    return planner.plan(document, node, conditions)

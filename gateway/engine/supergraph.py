@@ -1,0 +1,291 @@
+"""The supergraph: what each subgraph can resolve, read once from the composed SDL; and the API schema that clients see.
+
+Source: Apollo Federation 2, join spec v0.2 to v0.5; core schema features are refused by name when this engine does not
+know them and they claim to matter for execution or security.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+
+from graphql import (
+    DirectiveNode,
+    DocumentNode,
+    EnumTypeDefinitionNode,
+    FieldDefinitionNode,
+    GraphQLError,
+    GraphQLSchema,
+    InputObjectTypeDefinitionNode,
+    InterfaceTypeDefinitionNode,
+    ObjectTypeDefinitionNode,
+    ScalarTypeDefinitionNode,
+    SchemaDefinitionNode,
+    SelectionSetNode,
+    TypeDefinitionNode,
+    TypeNode,
+    UnionTypeDefinitionNode,
+    parse,
+    parse_type,
+    value_from_ast_untyped,
+)
+from graphql.language import print_ast
+
+from gateway.engine.api_schema import api_schema, named_type
+
+KNOWN_FEATURES = frozenset(
+    {"link", "core", "join", "inaccessible", "tag", "authenticated", "requiresScopes", "policy", "cost", "connect"}
+)
+
+
+class SupergraphRefused(Exception):
+    """The supergraph cannot be served; the text says what is malformed or not supported, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subgraph:
+    """A service behind the door: its name as its owner writes it, and the address composed into the supergraph."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key by which a subgraph finds an entity; one that is not resolvable only says what it can give."""
+
+    fields: SelectionSetNode
+    resolvable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FieldIn:
+    """A field as one subgraph has it. An external one is there only under a @provides."""
+
+    type: TypeNode
+    external: bool = False
+    requires: SelectionSetNode | None = None
+    provides: SelectionSetNode | None = None
+
+    @property
+    def type_name(self) -> str:
+        return named_type(self.type)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of the supergraph and the subgraphs that have it, by graph name."""
+
+    name: str
+    type: TypeNode
+    graphs: Mapping[str, FieldIn]
+
+    @property
+    def type_name(self) -> str:
+        return named_type(self.type)
+
+
+@dataclass(slots=True)
+class Type:
+    """An object, interface or union: its fields, its keys by graph, and where it implements or contains what."""
+
+    name: str
+    kind: str  # object | interface | union
+    graphs: dict[str, list[Key]] = field(default_factory=dict)
+    interface_object_in: set[str] = field(default_factory=set)
+    fields: dict[str, Field] = field(default_factory=dict)
+    members: dict[str, set[str]] = field(default_factory=dict)  # object type → graphs in which it belongs to this type
+    interfaces: set[str] = field(default_factory=set)
+
+    @property
+    def abstract(self) -> bool:
+        return self.kind != "object"
+
+    def abstract_in(self, graph: str) -> bool:
+        """Whether a value of this type can be of several types in a subgraph; an @interfaceObject is one type there."""
+        return self.abstract and graph not in self.interface_object_in
+
+    def members_in(self, graph: str) -> list[str]:
+        """The object types that a subgraph can return for this type, in name order."""
+        return sorted(member for member, graphs in self.members.items() if graph in graphs)
+
+
+class Supergraph:
+    """What the planner and the projection know. `id` is the SHA-256 of the SDL; nothing here changes after loading."""
+
+    def __init__(self, sdl: str, document: DocumentNode) -> None:
+        self.id = hashlib.sha256(sdl.encode()).hexdigest()
+        self._document = document
+        self.graphs: dict[str, Subgraph] = {}  # by the supergraph's enum value
+        self.types: dict[str, Type] = {}
+        self.leaves: set[str] = {"String", "Int", "Float", "Boolean", "ID"}
+        self.roots: dict[str, str] = {}
+        _Reader(self).read(document)
+
+    @property
+    def subgraphs(self) -> Mapping[str, Subgraph]:
+        """The subgraphs by their owners' names."""
+        return MappingProxyType({subgraph.name: subgraph for subgraph in self.graphs.values()})
+
+    @cached_property
+    def api_schema(self) -> GraphQLSchema:
+        """The schema that clients see: without machinery and without what is @inaccessible."""
+        return api_schema(self._document)
+
+    def possible(self, name: str) -> frozenset[str]:
+        """The object types that a value of a type can have anywhere; an object type's only one is itself."""
+        found = self.types[name]
+        return frozenset(found.members) if found.abstract else frozenset({name})
+
+    def composite(self, name: str) -> bool:
+        """Whether a type has fields or members."""
+        return name in self.types
+
+
+def load_supergraph(sdl: str) -> Supergraph:
+    """Read a supergraph. Raises SupergraphRefused naming what is malformed or not supported."""
+    try:
+        document = parse(sdl, no_location=True)
+        supergraph = Supergraph(sdl, document)
+        supergraph.api_schema  # noqa: B018 - built now, so that a bad one is refused now
+    except GraphQLError as error:
+        raise SupergraphRefused(f"The supergraph is not valid GraphQL: {error.message}") from error
+    except (TypeError, KeyError) as error:
+        raise SupergraphRefused(f"The supergraph cannot be read: {error}") from error
+    return supergraph
+
+
+class _Reader:
+    """Fills a supergraph from its document."""
+
+    def __init__(self, supergraph: Supergraph) -> None:
+        self.into = supergraph
+
+    def read(self, document: DocumentNode) -> None:
+        definitions = document.definitions
+        for node in definitions:
+            if isinstance(node, SchemaDefinitionNode):
+                self._features(node)
+                self.into.roots = {o.operation.value: o.type.name.value for o in node.operation_types or ()}
+            if isinstance(node, EnumTypeDefinitionNode) and node.name.value == "join__Graph":
+                self._graphs(node)
+        if not self.into.graphs:
+            raise SupergraphRefused("This is no supergraph: the enum join__Graph is missing. Compose it first.")
+        for node in definitions:
+            if isinstance(node, TypeDefinitionNode) and not node.name.value.startswith(("join__", "link__", "core__")):
+                self._type(node)
+        for found in self.into.types.values():
+            for interface in found.interfaces:
+                if interface not in self.into.types:
+                    raise SupergraphRefused(f"{found.name} implements {interface}, which is not defined.")
+
+    def _features(self, node: SchemaDefinitionNode) -> None:
+        for directive in node.directives or ():
+            if directive.name.value not in ("link", "core"):
+                continue
+            arguments = _arguments(directive)
+            url = str(arguments.get("url") or arguments.get("feature") or "")
+            name = url.rstrip("/").split("/")[-2] if url.count("/") > 3 else url
+            if name not in KNOWN_FEATURES and arguments.get("for") in ("EXECUTION", "SECURITY"):
+                raise SupergraphRefused(f"The supergraph needs {url}, which this gateway does not support.")
+            if name == "join" and url.rsplit("/v", 1)[-1] not in ("0.2", "0.3", "0.4", "0.5"):
+                raise SupergraphRefused(f"The supergraph is written in {url}; v0.2 to v0.5 are supported.")
+
+    def _graphs(self, node: EnumTypeDefinitionNode) -> None:
+        for value in node.values or ():
+            for directive in _named(value.directives, "join__graph"):
+                arguments = _arguments(directive)
+                self.into.graphs[value.name.value] = Subgraph(str(arguments["name"]), str(arguments.get("url") or ""))
+
+    def _type(self, node: TypeDefinitionNode) -> None:
+        name = node.name.value
+        if isinstance(node, ScalarTypeDefinitionNode | EnumTypeDefinitionNode):
+            self.into.leaves.add(name)
+        elif isinstance(node, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode | UnionTypeDefinitionNode):
+            kinds = {ObjectTypeDefinitionNode: "object", InterfaceTypeDefinitionNode: "interface"}
+            found = self.into.types.setdefault(name, Type(name, "union"))
+            found.kind = kinds.get(type(node), "union")
+            self._places(found, node)
+            if isinstance(node, UnionTypeDefinitionNode):
+                self._union(found, node)
+            else:
+                self._implements(found, node)
+                for item in node.fields or ():
+                    found.fields[item.name.value] = self._field(found, item)
+        elif not isinstance(node, InputObjectTypeDefinitionNode):
+            raise SupergraphRefused(f"{name} is of a kind that this gateway does not know.")
+
+    def _places(self, found: Type, node: TypeDefinitionNode) -> None:
+        """The graphs that have the type, with its keys there."""
+        for directive in _named(node.directives, "join__type"):
+            arguments = _arguments(directive)
+            graph = str(arguments["graph"])
+            keys = found.graphs.setdefault(graph, [])
+            if arguments.get("key"):
+                keys.append(Key(selection(str(arguments["key"])), bool(arguments.get("resolvable", True))))
+            if arguments.get("isInterfaceObject"):
+                found.interface_object_in.add(graph)
+        if not found.graphs:  # defined everywhere alike
+            found.graphs = {graph: [] for graph in self.into.graphs}
+
+    def _union(self, found: Type, node: UnionTypeDefinitionNode) -> None:
+        for directive in _named(node.directives, "join__unionMember"):
+            arguments = _arguments(directive)
+            found.members.setdefault(str(arguments["member"]), set()).add(str(arguments["graph"]))
+        for member in node.types or ():
+            found.members.setdefault(member.name.value, set(found.graphs))
+
+    def _implements(self, found: Type, node: ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode) -> None:
+        by_interface: dict[str, set[str]] = {}
+        for directive in _named(node.directives, "join__implements"):
+            arguments = _arguments(directive)
+            by_interface.setdefault(str(arguments["interface"]), set()).add(str(arguments["graph"]))
+        for interface in node.interfaces or ():
+            name = interface.name.value
+            graphs = by_interface.get(name, set() if by_interface else set(found.graphs))
+            found.interfaces.add(name)
+            if found.kind == "object":
+                owner = self.into.types.setdefault(name, Type(name, "interface"))
+                owner.members.setdefault(found.name, set()).update(graphs)
+
+    def _field(self, found: Type, node: FieldDefinitionNode) -> Field:
+        joined = _named(node.directives, "join__field")
+        graphs: dict[str, FieldIn] = {}
+        for directive in joined:
+            arguments = _arguments(directive)
+            coordinate = f"{found.name}.{node.name.value}"
+            if arguments.get("overrideLabel"):
+                raise SupergraphRefused(f"{coordinate} uses @override(label:), which is not supported yet.")
+            if arguments.get("contextArguments"):
+                raise SupergraphRefused(f"{coordinate} uses @fromContext, which is not supported yet.")
+            if arguments.get("graph"):
+                requires, provides = arguments.get("requires"), arguments.get("provides")
+                graphs[str(arguments["graph"])] = FieldIn(
+                    type=parse_type(str(arguments["type"])) if arguments.get("type") else node.type,
+                    external=bool(arguments.get("external") or arguments.get("usedOverridden")),
+                    requires=selection(str(requires)) if requires else None,
+                    provides=selection(str(provides)) if provides else None,
+                )
+        if not joined:
+            graphs = {graph: FieldIn(node.type) for graph in found.graphs}
+        return Field(node.name.value, node.type, MappingProxyType(graphs))
+
+
+def selection(text: str) -> SelectionSetNode:
+    """A field set (`"id owner { id }"`) as a selection set."""
+    (operation,) = parse("{" + text + "}", no_location=True).definitions
+    return operation.selection_set  # type: ignore[attr-defined, no-any-return] # parsed from a selection
+
+
+def text_of(fields: SelectionSetNode) -> str:
+    """A field set on one line."""
+    return " ".join(print_ast(fields).split())[2:-2]
+
+
+def _named(directives: tuple[DirectiveNode, ...] | None, name: str) -> list[DirectiveNode]:
+    return [directive for directive in directives or () if directive.name.value == name]
+
+
+def _arguments(directive: DirectiveNode) -> dict[str, object]:
+    return {a.name.value: value_from_ast_untyped(a.value) for a in directive.arguments or ()}

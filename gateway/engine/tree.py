@@ -1,0 +1,81 @@
+"""Places, steps and the tree into which chosen ways merge: where ways begin alike they share steps, and so requests."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """A type in a subgraph; `provided` is the field set that a @provides grants below here, as text."""
+
+    type: str
+    graph: str
+    provided: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """Resolve a field on values of type `on`. `key` is the client's response key, None for the planner's own fields."""
+
+    on: str
+    name: str
+    arguments: str
+    variables: frozenset[str]
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Narrow:
+    """Only values of one object type go on."""
+
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """A new request to a subgraph: for entities of type `place.type`, found by `inputs`, which `finding` gathers first.
+
+    `inputs` are field sets on the type `known` that the values have, as text: the key, then what a @requires asks for. No
+    inputs means a root type, which every subgraph that has it can enter.
+    """
+
+    place: Place
+    known: str
+    inputs: tuple[str, ...] = ()
+    finding: "Tree | None" = field(default=None, compare=False)
+
+
+Step = Resolve | Narrow | Jump
+
+
+class Tree:
+    """Steps from one place, merged. Children keep first-seen order, so that the same ways always make the same tree."""
+
+    __slots__ = ("children", "cost", "place")
+
+    def __init__(self, place: Place | None) -> None:
+        self.place = place
+        self.children: dict[Step, Tree] = {}
+        self.cost = 0
+
+    def add(self, steps: Iterable[tuple[Step, Place | None, int]]) -> int:
+        """Add a way; returns what it cost beyond what was there."""
+        tree, added = self, 0
+        for step, place, cost in steps:
+            following = tree.children.get(step)
+            if following is None:
+                following = tree.children[step] = Tree(place)
+                added += cost
+            tree = following
+        self.cost += added
+        return added
+
+    def price(self, steps: Iterable[tuple[Step, Place | None, int]]) -> int:
+        """What a way would cost beyond what is there."""
+        tree: Tree | None = self
+        added = 0
+        for step, _, cost in steps:
+            tree = tree.children.get(step) if tree is not None else None
+            if tree is None:
+                added += cost
+        return added

@@ -1,0 +1,294 @@
+"""Walks the graph of what subgraphs can resolve: for each field, every way to reach it.
+
+A place is a type in a subgraph, with the fields that a @provides grants there. From a place one step resolves a field,
+narrows an abstract type, or jumps to another subgraph by a key. A jump is usable only if its key (and what a @requires
+asks for) can itself be found from here; the tree that finds it hangs on the jump.
+"""
+
+from dataclasses import dataclass
+
+from gateway.engine.choose import choose
+from gateway.engine.normalise import TYPENAME, Normaliser, Selected, Selections, answers
+from gateway.engine.supergraph import FieldIn, Supergraph, selection, text_of
+from gateway.engine.tree import Jump, Narrow, Place, Resolve, Step, Tree
+
+FIELD_COST, JUMP_COST = 1, 1000
+
+
+class NoResolvablePath(Exception):
+    """No subgraph can resolve a field where the operation asks for it; the text names its coordinate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A way from the root: its last step and the way before it. `cost` counts fields and, far dearer, requests."""
+
+    place: Place | None  # None after a leaf
+    step: Step | None
+    before: "Path | None"
+    cost: int
+    own: int
+    known: str  # the type that the value is known to have; differs from the place's type at an interface object
+
+    def to(self, place: Place | None, step: Step, own: int, known: str = "") -> "Path":
+        return Path(place, step, self, self.cost + own, own, known or (place.type if place else ""))
+
+    def steps(self) -> list[tuple[Step, Place | None, int]]:
+        """The steps from the start in order, each with where it leads and its own cost."""
+        found: list[tuple[Step, Place | None, int]] = []
+        path: Path | None = self
+        while path is not None and path.step is not None:
+            found.append((path.step, path.place, path.own))
+            path = path.before
+        return found[::-1]
+
+
+def start(place: Place) -> Path:
+    """The empty way from a place."""
+    return Path(place, None, None, 0, 0, place.type)
+
+
+Busy = frozenset[tuple[str, str, str]]  # what is being solved further up: (what, type, graph or field)
+
+
+class Walker:
+    """Finds ways in one supergraph. Keeps what it found about field sets, which are the same for every operation."""
+
+    def __init__(self, supergraph: Supergraph) -> None:
+        self._supergraph = supergraph
+        self._sets: dict[tuple[str, str], Selections] = {}
+        self._found: dict[tuple[Place, str, tuple[str, ...], Busy], Tree | None] = {}
+
+    # -- one selection set
+
+    def leaves(self, paths: list[Path], selections: Selections, busy: Busy = frozenset()) -> list[list[Path]]:
+        """For each leaf below a selection set, every cheapest way to it. Raises NoResolvablePath."""
+        found: list[list[Path]] = []
+        members = self._members(paths, selections.type)
+        for selected in selections:
+            if selected.on != selections.type and members is not None and selected.on not in members:
+                continue  # no value here can be of this type
+            ways = self.ways(paths, selected, busy)
+            if not ways:
+                raise NoResolvablePath(f"{selected.on}.{selected.name}")
+            if selected.children is None:
+                cheapest = min(way.cost for way in ways)
+                found.append([way for way in ways if way.cost == cheapest])
+            else:
+                found.extend(self.leaves(ways, selected.children, busy))
+        return found
+
+    def _members(self, paths: list[Path], type_name: str) -> set[str] | None:
+        """The object types that a value can have whichever subgraph is asked; None where all are possible.
+
+        Where several subgraphs compete for one field, only the members that all of them know can be counted on.
+        """
+        declared = self._supergraph.types[type_name]
+        if not declared.abstract:
+            return None
+        shared: set[str] | None = None
+        for path in paths:
+            place = path.place
+            if place is None or isinstance(path.step, Jump):
+                continue
+            here = self._supergraph.types[place.type]
+            if place.graph in here.interface_object_in:
+                return None
+            known = set(here.members_in(place.graph)) if here.abstract else {place.type}
+            shared = known if shared is None else shared & known
+        return shared
+
+    def ways(self, paths: list[Path], selected: Selected, busy: Busy = frozenset()) -> list[Path]:
+        """Every way to resolve a field from one of several places: the cheapest per place where it leads."""
+        best: dict[tuple[Place | None, str, object], Path] = {}
+        for path in paths:
+            for way in self._from(path, selected, busy):
+                identity = (way.place, way.known, way if way.place is None else None)
+                if identity not in best or way.cost < best[identity].cost:
+                    best[identity] = way
+        return list(best.values())
+
+    def _from(self, path: Path, selected: Selected, busy: Busy) -> list[Path]:
+        found = self.direct(path, selected, busy)
+        if found and selected.children is None:
+            return found
+        assert path.place is not None  # noqa: S101 - a leaf has no fields
+        seen = {(path.place.type, path.place.graph)}
+        frontier = [path]
+        while frontier:
+            frontier.sort(key=lambda p: p.cost)
+            here = frontier.pop(0)
+            for further in self._jumps(here, busy, seen):
+                assert further.place is not None  # noqa: S101 - a jump leads somewhere
+                seen.add((further.place.type, further.place.graph))
+                found += self.direct(further, selected, busy)
+                frontier.append(further)
+            if found and selected.children is None:
+                break
+        return found
+
+    # -- one step
+
+    def direct(self, path: Path, selected: Selected, busy: Busy = frozenset()) -> list[Path]:
+        """The way that resolves a field right here, if there is one."""
+        place = path.place
+        assert place is not None  # noqa: S101 - a leaf has no fields
+        here = self._supergraph.types[place.type]
+        if here.abstract_in(place.graph) and selected.on != place.type:
+            if selected.on not in here.members_in(place.graph):
+                return []
+            path = path.to(Place(selected.on, place.graph, place.provided), Narrow(selected.on), 0)
+            place = path.place
+            assert place is not None  # noqa: S101 - just made
+            here = self._supergraph.types[place.type]
+        elif selected.on not in (place.type, path.known) and place.type not in self._supergraph.possible(selected.on):
+            return []
+        resolve = Resolve(place.type, selected.name, selected.arguments, selected.variables, selected.key)
+        if selected.name == TYPENAME:
+            told = place.graph not in here.interface_object_in
+            return [path.to(None, resolve, FIELD_COST)] if told else []
+        declared = here.fields.get(selected.name)
+        held = declared.graphs.get(place.graph) if declared else None
+        if held is None:
+            return []
+        provided = self._provided(place, selected.name)
+        if provided is None and held.external:
+            return []
+        if (
+            provided is None
+            and here.abstract_in(place.graph)
+            and not answers(self._supergraph, place.type, place.graph, selected.name)
+        ):
+            return []
+        if held.requires is not None and provided is None:
+            return self._requiring(path, selected, held, resolve, busy)
+        return [path.to(self._beyond(place, held, provided), resolve, FIELD_COST)]
+
+    def _beyond(self, place: Place, held: FieldIn, provided: Selections | None) -> Place | None:
+        """Where a field leads, with what its own @provides and an outer one grant there."""
+        if not self._supergraph.composite(held.type_name):
+            return None
+        granted = [text_of(held.provides)] if held.provides is not None else []
+        if provided is not None:
+            granted.append(_text(provided))
+        return Place(held.type_name, place.graph, " ".join(filter(None, granted)))
+
+    def _provided(self, place: Place, name: str) -> Selections | None:
+        """The selections below a field that a @provides grants here, None when it grants nothing of this name."""
+        if not place.provided:
+            return None
+        for granted in self.field_set(place.type, place.provided):
+            if granted.name == name and (
+                granted.on == place.type or place.type in self._supergraph.possible(granted.on)
+            ):
+                return granted.children or Selections(place.type)
+        return None
+
+    def _requiring(self, path: Path, selected: Selected, held: FieldIn, resolve: Resolve, busy: Busy) -> list[Path]:
+        """Enter the subgraph anew with the key and what the field requires, all gathered before."""
+        place = path.place
+        assert place is not None and held.requires is not None  # noqa: S101 - asked for a requiring field
+        mark = ("requires", place.type, selected.name)
+        if mark in busy:
+            return []
+        origin = path
+        if isinstance(path.step, Jump) and path.before is not None:  # came here by a jump: bring the fields with it
+            origin = path.before
+        assert origin.place is not None  # noqa: S101 - a jump starts somewhere
+        found = []
+        for key in self._supergraph.types[place.type].graphs.get(place.graph, ()):
+            inputs = (text_of(key.fields), text_of(held.requires))
+            finding = self._find(origin.place, place.type, inputs, busy | {mark})
+            if key.resolvable and finding is not None:
+                bare = Place(place.type, place.graph)
+                jump = Jump(bare, place.type, inputs, finding)
+                entered = origin.to(bare, jump, JUMP_COST + finding.cost, path.known)
+                found.append(entered.to(self._beyond(bare, held, None), resolve, FIELD_COST))
+        return found[:1] if found else []
+
+    def _jumps(self, path: Path, busy: Busy, seen: set[tuple[str, str]]) -> list[Path]:
+        """Every other place that the value here can be found at by a key."""
+        place = path.place
+        assert place is not None  # noqa: S101 - a leaf has no keys
+        if place.type in self._supergraph.roots.values():
+            if path.before is not None and path.before.place is None:  # the start: every subgraph has its own
+                return []
+            return [
+                path.to(Place(place.type, graph), Jump(Place(place.type, graph), place.type), JUMP_COST)
+                for graph in self._supergraph.types[place.type].graphs
+                if (place.type, graph) not in seen
+            ]
+        found = []
+        for target in self._targets(place, path.known):
+            for graph, keys in self._supergraph.types[target].graphs.items():
+                mark = ("jump", target, graph)
+                if (target, graph) in seen or mark in busy:
+                    continue
+                if (
+                    target not in (place.type, path.known)
+                    and graph not in self._supergraph.types[target].interface_object_in
+                ):
+                    continue
+                best: Path | None = None
+                for key in keys:
+                    if not key.resolvable:
+                        continue
+                    inputs = (text_of(key.fields),)
+                    finding = self._find(place, path.known, inputs, busy | {mark})
+                    if finding is None:
+                        continue
+                    known = path.known if target != path.known else target
+                    jump = Jump(Place(target, graph), path.known, inputs, finding)
+                    way = path.to(jump.place, jump, JUMP_COST + finding.cost, known)
+                    if best is None or way.cost < best.cost:
+                        best = way
+                if best is not None:
+                    found.append(best)
+        return found
+
+    def _targets(self, place: Place, known: str) -> list[str]:
+        """The types as which the value here may be an entity elsewhere: its own, and interfaces that are objects there."""
+        names = [known] if known != place.type else [place.type]
+        own = self._supergraph.types[names[0]]
+        return names + sorted(i for i in own.interfaces if self._supergraph.types[i].interface_object_in)
+
+    # -- field sets
+
+    def field_set(self, type_name: str, text: str) -> Selections:
+        """A field set of a key, a @requires or a @provides, normalised on a type."""
+        found = self._sets.get((type_name, text))
+        if found is None:
+            found = self._sets[type_name, text] = Normaliser(self._supergraph).selections(selection(text), type_name)
+        return found
+
+    def _find(self, place: Place, type_name: str, inputs: tuple[str, ...], busy: Busy) -> Tree | None:
+        """The tree that gathers field sets from a place, or None when some of it cannot be found."""
+        identity = (place, type_name, inputs, busy)
+        if identity not in self._found:
+            self._found[identity] = None
+            if len(self._found) > 50_000:
+                self._found.clear()
+            self._found[identity] = self._gather(place, type_name, inputs, busy)
+        return self._found[identity]
+
+    def _gather(self, place: Place, type_name: str, inputs: tuple[str, ...], busy: Busy) -> Tree | None:
+        tree_leaves: list[list[Path]] = []
+        origin = Path(place, None, None, 0, 0, type_name)
+        for text in inputs:
+            try:
+                tree_leaves += self.leaves([origin], self.field_set(type_name, text), busy)
+            except NoResolvablePath:
+                return None
+        return choose(place, tree_leaves)
+
+
+def _text(selections: Selections) -> str:
+    """A field set as text again."""
+    return " ".join(
+        (f"... on {s.on} {{ {s.name}{_below(s)} }}" if s.on != selections.type else f"{s.name}{_below(s)}")
+        for s in selections
+    )
+
+
+def _below(selected: Selected) -> str:
+    return f" {{ {_text(selected.children)} }}" if selected.children and selected.children.fields else ""
