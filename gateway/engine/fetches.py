@@ -167,7 +167,7 @@ class Builder:
             wanted = Wanted(path, step.place.type, {}, {}, Asked(step.place))
             draft_after.wanted[path, step.place.type] = wanted
         for position, text in enumerate(step.inputs):
-            for given in self._inputs(self._walker.field_set(step.known, text), _names(path)):
+            for given in self._inputs(self._walker.field_set(step.known, text), _names(path), entity=True):
                 wanted.inputs.setdefault((given.name, given.types), given)
                 if position == 0:
                     wanted.required.setdefault(given.key)
@@ -181,11 +181,11 @@ class Builder:
         self.drafts.append(draft)
         return draft
 
-    def _inputs(self, selections: Selections, path: tuple[str, ...]) -> tuple[Input, ...]:
+    def _inputs(self, selections: Selections, path: tuple[str, ...], entity: bool = False) -> tuple[Input, ...]:
         """How a field set is read from the merged data at a response path."""
         found = []
         abstract = self._supergraph.types[selections.type].abstract
-        if abstract:
+        if abstract and not entity:  # an entity's type name is told by its lookup
             found.append(Input(TYPENAME, TYPENAME))
         for selected in selections:
             key = self._keys.of(path, selected.name, selected.arguments)

@@ -76,6 +76,10 @@ class Walker:
                 found.append([way for way in ways if way.cost == cheapest])
             else:
                 found.extend(self.leaves(ways, selected.children, busy))
+        if not found:  # no value can be of any type that is asked for, but that there is a value is still asked
+            exists = Selected(selections.type, TYPENAME, None, "", frozenset())
+            ways = self.ways(paths, exists, busy)
+            found = [ways] if ways else []
         return found
 
     def _members(self, paths: list[Path], type_name: str) -> set[str] | None:
@@ -109,25 +113,35 @@ class Walker:
         return list(best.values())
 
     def _from(self, path: Path, selected: Selected, busy: Busy) -> list[Path]:
+        path = self._narrowed(path, selected)
         found = self.direct(path, selected, busy)
         if found and selected.children is None:
             return found
         assert path.place is not None  # noqa: S101 - a leaf has no fields
-        seen = {(path.place.type, path.place.graph)}
+        seen = {(path.place.type, path.place.graph, path.known)}
         frontier = [path]
         while frontier:
             frontier.sort(key=lambda p: p.cost)
             here = frontier.pop(0)
             for further in self._jumps(here, busy, seen):
                 assert further.place is not None  # noqa: S101 - a jump leads somewhere
-                seen.add((further.place.type, further.place.graph))
+                seen.add((further.place.type, further.place.graph, further.known))
                 found += self.direct(further, selected, busy)
-                frontier.append(further)
+                frontier.append(self._narrowed(further, selected))
             if found and selected.children is None:
                 break
         return found
 
     # -- one step
+
+    def _narrowed(self, path: Path, selected: Selected) -> Path:
+        """The way on for values of one object type only, where the place can hold several and this is one of them."""
+        place = path.place
+        assert place is not None  # noqa: S101 - a leaf has no fields
+        here = self._supergraph.types[place.type]
+        if not here.abstract_in(place.graph) or selected.on not in here.members_in(place.graph):
+            return path
+        return path.to(Place(selected.on, place.graph, place.provided), Narrow(selected.on), 0)
 
     def direct(self, path: Path, selected: Selected, busy: Busy = frozenset()) -> list[Path]:
         """The way that resolves a field right here, if there is one."""
@@ -135,11 +149,10 @@ class Walker:
         assert place is not None  # noqa: S101 - a leaf has no fields
         here = self._supergraph.types[place.type]
         if here.abstract_in(place.graph) and selected.on != place.type:
-            if selected.on not in here.members_in(place.graph):
+            path = self._narrowed(path, selected)
+            if path.place is None or path.place == place:
                 return []
-            path = path.to(Place(selected.on, place.graph, place.provided), Narrow(selected.on), 0)
             place = path.place
-            assert place is not None  # noqa: S101 - just made
             here = self._supergraph.types[place.type]
         elif selected.on not in (place.type, path.known) and place.type not in self._supergraph.possible(selected.on):
             return []
@@ -206,7 +219,7 @@ class Walker:
                 found.append(entered.to(self._beyond(bare, held, None), resolve, FIELD_COST))
         return found[:1] if found else []
 
-    def _jumps(self, path: Path, busy: Busy, seen: set[tuple[str, str]]) -> list[Path]:
+    def _jumps(self, path: Path, busy: Busy, seen: set[tuple[str, str, str]]) -> list[Path]:
         """Every other place that the value here can be found at by a key."""
         place = path.place
         assert place is not None  # noqa: S101 - a leaf has no keys
@@ -216,13 +229,13 @@ class Walker:
             return [
                 path.to(Place(place.type, graph), Jump(Place(place.type, graph), place.type), JUMP_COST)
                 for graph in self._supergraph.types[place.type].graphs
-                if (place.type, graph) not in seen
+                if (place.type, graph, place.type) not in seen
             ]
         found = []
         for target in self._targets(place, path.known):
             for graph, keys in self._supergraph.types[target].graphs.items():
                 mark = ("jump", target, graph)
-                if (target, graph) in seen or mark in busy:
+                if (target, graph, path.known) in seen or mark in busy:
                     continue
                 if (
                     target not in (place.type, path.known)
@@ -237,9 +250,8 @@ class Walker:
                     finding = self._find(place, path.known, inputs, busy | {mark})
                     if finding is None:
                         continue
-                    known = path.known if target != path.known else target
                     jump = Jump(Place(target, graph), path.known, inputs, finding)
-                    way = path.to(jump.place, jump, JUMP_COST + finding.cost, known)
+                    way = path.to(jump.place, jump, JUMP_COST + finding.cost, path.known)
                     if best is None or way.cost < best.cost:
                         best = way
                 if best is not None:
