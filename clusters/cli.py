@@ -23,6 +23,7 @@ NOTHING = spoken("nothing runs here; start it: onedoor up", "rien ne tourne ici\
 # What commands document that they raise, with a message for a person; by name, so that nothing is imported to ask.
 FOR_PEOPLE = {
     "AlreadyRunning",
+    "ClusterFilesRefused",
     "CompositionRefused",
     "FolderUnusable",
     "NodeMissing",

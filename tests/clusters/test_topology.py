@@ -1,8 +1,21 @@
 """The parts, their addresses and variables, as everybody else reads them."""
 
+import tomllib
+
 import pytest
 
-from clusters.topology import BY_NAME, PARTS, SERVICES, Kind, Unknown, chosen, environment, given_elsewhere, port_of
+from clusters.topology import (
+    BY_NAME,
+    PARTS,
+    ROOT,
+    SERVICES,
+    Kind,
+    Unknown,
+    chosen,
+    environment,
+    given_elsewhere,
+    port_of,
+)
 
 
 def where(name: str) -> str:
@@ -19,6 +32,13 @@ class TestParts:
 
     def test_the_gateway_waits_for_no_ministry(self) -> None:
         assert BY_NAME["gateway"].needs == ()
+
+
+class TestClusterFiles:
+    def test_the_addresses_that_the_supergraph_is_composed_with_are_those_of_local_mode(self) -> None:
+        files = [tomllib.loads(path.read_text()) for path in sorted((ROOT / "clusters").glob("*.toml"))]
+        written = {subgraph["name"]: subgraph["url"] for file in files for subgraph in file.get("subgraphs", [])}
+        assert written == {s.name: f"http://127.0.0.1:{s.port}/graphql" for s in SERVICES}
 
 
 class TestEnvironment:
