@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusters import node
-from clusters.cluster_files import Subgraph, subgraphs
+from services.catalogue.cluster_files import Subgraph, subgraphs
 
 if TYPE_CHECKING:
     from services.kit.service import Service
@@ -97,7 +97,7 @@ def _explain(code: str, message: str, parts: Sequence[tuple[Subgraph, str]]) -> 
 def artifacts() -> Iterator[Artifact]:
     """Every generated file of `contracts/`, from the code of the services that the cluster files name."""
     parts, services = [], []
-    for subgraph in subgraphs():
+    for subgraph in subgraphs(ROOT / "clusters"):
         service = load(subgraph.name)
         services.append(service)
         sdl = service.sdl().rstrip() + "\n"

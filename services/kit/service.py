@@ -52,6 +52,7 @@ class Service:
         self.routes: list[BaseRoute] = []
         self.seeds: list[Callable[[Db], Awaitable[None]]] = []
         self._types: list[type] = []
+        self._models: list[tuple[type, dict[str, Any]]] = []
         self._roots: dict[str, list[tuple[Callable[..., Any], str | None]]] = {
             "Query": [],
             "Mutation": [],
@@ -121,9 +122,12 @@ class Service:
             decorate = strawberry.pydantic.field(**options) if model else strawberry.field(**options)
             setattr(cls, member, decorate(resolve))
         options = {"name": name, "description": cls.__doc__, "directives": directives}
-        declared = strawberry.pydantic.type(**options)(cls) if model else strawberry.type(**options)(cls)
-        self._types.append(declared)
-        return declared  # type: ignore[no-any-return]
+        if model:  # its methods may name tables that follow: read when the schema is built
+            self._models.append((cls, options))
+        else:
+            cls = strawberry.type(**options)(cls)
+        self._types.append(cls)
+        return cls
 
     # -- operations
 
@@ -176,6 +180,8 @@ class Service:
             "Mutation": lambda f, s: resolvers.mutation(f, s, self.entities),
             "Subscription": lambda f, s: resolvers.subscription(f, s),
         }
+        for model, options in self._models:
+            strawberry.pydantic.type(**options)(model)
         roots = {kind: _root_type(kind, functions, build[kind]) for kind, functions in self._roots.items() if functions}
         schema = Schema(
             query=roots.get("Query"),
