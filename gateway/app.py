@@ -1,0 +1,132 @@
+"""The composition root: settings → supergraph, operations, subgraphs, tokens → one ASGI application.
+
+Start: the supergraph is read and every subgraph gets an address, or nothing starts; then the issuer's keys are fetched in the
+background. Stop: readiness turns 503, requests go on, then idle connections are closed.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.routing import Route
+
+from gateway import metrics
+from gateway.engine.supergraph import Supergraph, load_supergraph
+from gateway.operations import Operations
+from gateway.pipeline import Pipeline
+from gateway.settings import Settings
+from gateway.subgraphs import Subgraphs
+from services.kit import faults, logs
+from services.kit.tokens import Keys, Verifier, http_source
+
+_LOG = structlog.get_logger(__name__)
+
+
+class Gateway:
+    """What a running gateway is made of. `draining` turns readiness off before the stop."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises OSError, SupergraphRefused, Addressless and ValueError: a gateway that cannot serve does not start."""
+        self.settings = settings
+        self.supergraph: Supergraph = load_supergraph(settings.supergraph.read_text(encoding="utf-8"))
+        self.subgraphs = Subgraphs(self.supergraph, settings)
+        self.operations = Operations(
+            self.supergraph,
+            settings.limits,
+            remembered=settings.remembered_operations,
+            shows_schema=settings.shows_its_schema,
+        )
+        self.keys = Keys(http_source(settings.issuer.jwks_url)) if settings.issuer else None
+        verifier = Verifier(settings.issuer, settings.audience, self.keys) if settings.issuer and self.keys else None
+        self.pipeline = Pipeline(self.operations, self.subgraphs, verifier, settings)
+        self.draining = False
+
+    def drain(self) -> None:
+        """Say from now on that the gateway is leaving; requests are still answered."""
+        self.draining = True
+        metrics.DRAINING.set(1)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keys are kept fresh while the block lasts; connections are closed after it."""
+        refreshing = asyncio.create_task(self.keys.run()) if self.keys else None
+        _LOG.info("ready", supergraph=self.supergraph.id, subgraphs=sorted(self.supergraph.subgraphs))
+        try:
+            yield
+        finally:
+            if refreshing is not None:
+                refreshing.cancel()
+                await asyncio.gather(refreshing, return_exceptions=True)
+            self.subgraphs.close()
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The gateway's ASGI application. Raises what Gateway raises."""
+    return application(Gateway(settings))
+
+
+def application(gateway: Gateway) -> FastAPI:
+    """The addresses of a gateway. `/graphql` is the pipeline itself: no endpoint machinery on the hot path."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with gateway.running():
+            yield
+
+    app = FastAPI(
+        title="One Door",
+        lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        exception_handlers={404: _missing, 405: _not_allowed},
+    )
+    app.state.gateway = gateway
+    app.router.routes.append(Route("/graphql", endpoint=_Raw(gateway.pipeline)))
+
+    @app.get("/health/live")
+    async def live() -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    @app.get("/health/ready")
+    async def ready() -> JSONResponse:
+        # A silent subgraph nulls its own fields only, so it never takes the whole door away.
+        body = {
+            "status": "draining" if gateway.draining else "ok",
+            "supergraph": gateway.supergraph.id,
+            "subgraphs": await gateway.subgraphs.states(),
+        }
+        return JSONResponse(body, 503 if gateway.draining else 200)
+
+    @app.get("/metrics")
+    async def scrape() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+class _Raw:
+    """Lets Starlette route to a plain ASGI application without wrapping it in requests and responses."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._app(scope, receive, send)
+
+
+async def _missing(_: Request, __: Exception) -> JSONResponse:
+    return _refusal(faults.NOT_FOUND)
+
+
+async def _not_allowed(_: Request, __: Exception) -> JSONResponse:
+    return _refusal(faults.METHOD_NOT_ALLOWED)
+
+
+def _refusal(fault: faults.Fault) -> JSONResponse:
+    return JSONResponse({"errors": [faults.as_error(fault, logs.accept_request_id(None))]}, fault.status)

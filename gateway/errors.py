@@ -1,0 +1,82 @@
+"""The errors that callers see: coded, in both languages, located; nothing of a subgraph's insides in them."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from graphql import GraphQLError
+
+from gateway import faults as own
+from services.kit import faults
+from services.kit.faults import Fault
+from services.kit.language import Language
+
+Json = dict[str, Any]
+
+_CODE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
+_PASSED_ON = ("code", "text", "correlationId", "field", "service")
+
+
+class Refused(Exception):
+    """The request as a whole cannot be answered. `in_graphql`: it is well-formed GraphQL over HTTP, and was understood
+    as far as being judged, so that a caller who wants application/json is told with status 200."""
+
+    def __init__(self, fault: Fault, *, in_graphql: bool = False, **values: object) -> None:
+        super().__init__(fault.code)
+        self.fault, self.in_graphql, self.values = fault, in_graphql, values
+
+    def errors(self, request_id: str, language: Language) -> list[Json]:
+        """What the caller is told."""
+        return [faults.as_error(self.fault, request_id, self.values, language=language)]
+
+
+class Invalid(Refused):
+    """The operation or its variables are not valid: one error for each thing that is wrong."""
+
+    def __init__(self, fault: Fault, problems: list[GraphQLError]) -> None:
+        super().__init__(fault, in_graphql=True)
+        self.problems = tuple((p.message, tuple((at.line, at.column) for at in p.locations or ())) for p in problems)
+
+    def errors(self, request_id: str, language: Language) -> list[Json]:
+        found = []
+        for message, places in self.problems:
+            values = {"detail": message, "detail_en": message, "detail_fr": message}
+            error = faults.as_error(self.fault, request_id, values, language=language)
+            if places:
+                error["locations"] = [{"line": line, "column": column} for line, column in places]
+            found.append(error)
+        return found
+
+
+def of_subgraph(fault: Fault, subgraph: str, request_id: str, language: Language) -> Json:
+    """A subgraph's failure to answer, without a place."""
+    error = faults.as_error(fault, request_id, {"service": subgraph}, language=language)
+    error["extensions"]["service"] = subgraph
+    return error
+
+
+def finished(error: Json, request_id: str, language: Language, *, candid: bool) -> Json:
+    """An error of the merged answer as callers see it.
+
+    A service that speaks both languages is passed on as it is; of any other only the code is, and where `candid` its words.
+    """
+    extensions: Mapping[str, Any] = error.get("extensions") or {}
+    if _bilingual(extensions.get("text")):
+        told: Json = {"message": error["message"]}
+        told["extensions"] = {name: extensions[name] for name in _PASSED_ON if name in extensions}
+    elif extensions.get("code") == own.UNEXPECTED_NULL.code and "service" not in extensions:
+        told = faults.as_error(own.UNEXPECTED_NULL, request_id, language=language)
+    else:
+        told = of_subgraph(own.SUBGRAPH_ERROR, str(extensions.get("service", "A service")), request_id, language)
+        code = extensions.get("code")
+        if isinstance(code, str) and _CODE.fullmatch(code):
+            told["extensions"]["code"] = code
+        if candid:
+            told["extensions"]["detail"] = str(error.get("message", ""))[:1000]
+    if error.get("path"):
+        told["path"] = error["path"]
+    return told
+
+
+def _bilingual(text: object) -> bool:
+    return isinstance(text, dict) and all(isinstance(text.get(half), str) for half in ("en", "fr"))

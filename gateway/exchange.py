@@ -1,0 +1,193 @@
+"""One HTTP exchange: what a request is read into, and how an answer is written. Source: GraphQL over HTTP, draft 2025."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from gateway import faults as own
+from gateway.errors import Refused
+from services.kit import faults, logs
+from services.kit.language import negotiate
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+GRAPHQL = b"application/graphql-response+json"
+JSON = b"application/json"
+EVENTS = b"text/event-stream"
+_ACCEPTED = {GRAPHQL: GRAPHQL, JSON: JSON, EVENTS: EVENTS, b"application/*": JSON, b"*/*": JSON, b"": JSON}
+
+
+class Exchange:
+    """A request's headers, made sense of, and the means to answer it."""
+
+    __slots__ = ("_send", "headers", "language", "media_type", "method", "request_id", "scope")
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.scope, self._send = scope, send
+        self.method: str = scope["method"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.request_id = logs.accept_request_id(self.headers.get(b"x-request-id", b"").decode("latin-1"))
+        self.language = negotiate(self.headers.get(b"accept-language", b"").decode("latin-1"))
+        self.media_type = _media_type(self.headers.get(b"accept", b""))
+
+    async def reply(self, status: int, body: bytes, more: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        """Write a whole answer. An event stream was asked for and refused: told as JSON."""
+        media_type = GRAPHQL if self.media_type == GRAPHQL else JSON
+        headers = [
+            (b"content-type", media_type + b"; charset=utf-8"),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", self.request_id.encode()),
+            (b"content-language", self.language.value.encode()),
+            (b"vary", b"Accept, Accept-Language, Authorization"),
+            (b"cache-control", b"no-store"),
+            *more,
+        ]
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def refuse(self, refused: Refused) -> int:
+        """Write a refusal of the whole request. Returns its status.
+
+        A request that was understood is told with 200 to those who want application/json, as the standard has it.
+        """
+        status = 200 if refused.in_graphql and self.media_type != GRAPHQL else refused.fault.status
+        body = orjson.dumps({"errors": refused.errors(self.request_id, self.language)})
+        more: tuple[tuple[bytes, bytes], ...] = ()
+        if status == 405:
+            more = ((b"allow", b"POST" if self.method == "GET" else b"GET, POST"),)
+        elif status == 401:
+            more = ((b"www-authenticate", b"Bearer"),)
+        await self.reply(status, body, more)
+        return status
+
+    async def begin_events(self) -> None:
+        """Begin an answer as server-sent events."""
+        headers = [
+            (b"content-type", EVENTS + b"; charset=utf-8"),
+            (b"cache-control", b"no-store"),
+            (b"x-request-id", self.request_id.encode()),
+            (b"content-language", self.language.value.encode()),
+        ]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def event(self, body: bytes, *, last: bool = False) -> None:
+        """Write a part of an event stream."""
+        await self._send({"type": "http.response.body", "body": body, "more_body": not last})
+
+
+class Asked:
+    """What a request asks: the operation's text, which one of it, and the variables."""
+
+    __slots__ = ("operation_name", "text", "variables")
+
+    def __init__(self, given: object) -> None:
+        """Raises Refused for anything but an object with the right types."""
+        if isinstance(given, list):
+            raise Refused(own.BATCH_REFUSED)
+        if not isinstance(given, dict):
+            raise _unreadable("the body must be an object", "le corps doit être un objet")
+        text, variables, name = given.get("query"), given.get("variables"), given.get("operationName")
+        if not isinstance(text, str) or not text.strip():
+            raise _unreadable("“query” must be a text", "« query » doit être un texte")
+        if not isinstance(variables, dict | None):
+            raise _unreadable("“variables” must be an object", "« variables » doit être un objet")
+        if not isinstance(name, str | None):
+            raise _unreadable("“operationName” must be a text", "« operationName » doit être un texte")
+        if not isinstance(given.get("extensions"), dict | None):
+            raise _unreadable("“extensions” must be an object", "« extensions » doit être un objet")
+        self.text: str = text
+        self.variables: dict[str, Any] = variables or {}
+        self.operation_name: str | None = name or None
+
+
+async def read(exchange: Exchange, receive: Receive, largest: int) -> Asked:
+    """What the request asks. Raises Refused: method, Accept, media type, size, form."""
+    if exchange.media_type is None:
+        raise Refused(own.NOT_ACCEPTABLE)
+    if exchange.method == "GET":
+        return Asked(_query(exchange.scope["query_string"], largest))
+    if exchange.method != "POST":
+        raise Refused(faults.METHOD_NOT_ALLOWED)
+    # A browser sends forms across sites unasked, JSON only after a preflight: this line is the defence against CSRF.
+    if not _is_json(exchange.headers.get(b"content-type", b"")):
+        raise Refused(faults.UNSUPPORTED_MEDIA_TYPE)
+    try:
+        given = orjson.loads(await _body(receive, largest))
+    except orjson.JSONDecodeError:
+        raise _unreadable("the body is not JSON in UTF-8", "le corps n’est pas du JSON en UTF-8") from None
+    return Asked(given)
+
+
+def _query(raw: bytes, largest: int) -> dict[str, object]:
+    if len(raw) > largest:
+        raise Refused(faults.PAYLOAD_TOO_LARGE, limit=largest)
+    try:
+        given: dict[str, object] = dict(parse_qsl(raw.decode("ascii"), errors="strict", max_num_fields=100))
+        for name in ("variables", "extensions"):
+            if name in given:
+                given[name] = orjson.loads(str(given[name]))
+    except ValueError:  # bad UTF-8, bad JSON, too many fields
+        raise _unreadable(
+            "the address does not hold UTF-8 and JSON", "l’adresse ne contient ni UTF-8 ni JSON"
+        ) from None
+    return given
+
+
+async def _body(receive: Receive, largest: int) -> bytes:
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if message.get("more_body"):
+        parts, size = [body], len(body)
+        while message.get("more_body"):
+            if size > largest:
+                break
+            message = await receive()
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+        body = b"".join(parts)
+    if len(body) > largest:
+        raise Refused(faults.PAYLOAD_TOO_LARGE, limit=largest)
+    return body
+
+
+def _is_json(content_type: bytes) -> bool:
+    if content_type == JSON:
+        return True
+    media_type, _, parameters = content_type.lower().partition(b";")
+    if media_type.strip() != JSON:
+        return False
+    name, _, value = parameters.strip().partition(b"=")
+    return name != b"charset" or value.strip(b'" ') in (b"utf-8", b"utf8")
+
+
+def _media_type(accept: bytes) -> bytes | None:
+    """The form of the answer: the acceptable one of the highest weight, the first of equals. None when there is none."""
+    if accept in _ACCEPTED:
+        return _ACCEPTED[accept]
+    best, found = 0.0, None
+    for part in accept[:1000].lower().split(b","):
+        media_type, _, parameters = part.partition(b";")
+        form = _ACCEPTED.get(media_type.strip())
+        weight = _weight(parameters)
+        if form is not None and media_type.strip() and weight > best:
+            best, found = weight, form
+    return found
+
+
+def _weight(parameters: bytes) -> float:
+    for parameter in parameters.split(b";"):
+        name, _, value = parameter.strip().partition(b"=")
+        if name == b"q":
+            try:
+                return min(max(float(value), 0.0), 1.0)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def _unreadable(en: str, fr: str) -> Refused:
+    return Refused(faults.BAD_REQUEST, detail_en=en, detail_fr=fr)

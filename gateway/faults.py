@@ -1,0 +1,76 @@
+"""The faults that only a gateway can have, in the form of the shared catalogue; never an address or a stack in one."""
+
+from services.kit.faults import Fault
+from services.kit.language import Words
+
+
+def _fault(code: str, status: int, en: str, fr: str) -> Fault:
+    return Fault(code, status, Words(en, fr))
+
+
+SUBGRAPH_UNAVAILABLE = _fault(
+    "SUBGRAPH_UNAVAILABLE",
+    503,
+    "{service} cannot be reached at the moment; the rest is answered. Try again in a little while.",
+    "{service} est injoignable pour le moment; le reste est répondu. Réessayez dans un instant.",
+)
+SUBGRAPH_MALFORMED = _fault(
+    "SUBGRAPH_MALFORMED",
+    502,
+    "{service} gave an answer that cannot be read; the rest is answered.",
+    "{service} a donné une réponse illisible; le reste est répondu.",
+)
+SUBGRAPH_TOO_LARGE = _fault(
+    "SUBGRAPH_TOO_LARGE",
+    502,
+    "{service} gave an answer that is too large; the rest is answered. Ask for less at a time.",
+    "{service} a donné une réponse trop volumineuse; le reste est répondu. Demandez-en moins à la fois.",
+)
+SUBGRAPH_DEADLINE = _fault(
+    "DEADLINE_EXCEEDED",
+    504,
+    "{service} took too long; the rest is answered. Try again in a little while.",
+    "{service} a trop tardé; le reste est répondu. Réessayez dans un instant.",
+)
+SUBGRAPH_ERROR = _fault(
+    "SUBGRAPH_ERROR",
+    502,
+    "{service} could not answer this part.",
+    "{service} n’a pas pu répondre à cette partie.",
+)
+UNEXPECTED_NULL = _fault(
+    "UNEXPECTED_NULL",
+    502,
+    "A value that must be there is missing, so what holds it is left out.",
+    "Une valeur obligatoire manque; ce qui la contient est donc omis.",
+)
+NO_PLAN = _fault(
+    "NO_RESOLVABLE_PATH",
+    400,
+    "No service, alone or with others, can answer this operation: {detail}",
+    "Aucun service, seul ou avec d’autres, ne peut répondre à cette opération : {detail}",
+)
+BATCH_REFUSED = _fault(
+    "BATCH_REFUSED",
+    400,
+    "Send one operation at a time: arrays of operations are not accepted.",
+    "Envoyez une opération à la fois : les tableaux d’opérations ne sont pas acceptés.",
+)
+NOT_ACCEPTABLE = _fault(
+    "NOT_ACCEPTABLE",
+    406,
+    "The answer can be application/graphql-response+json or application/json; Accept allows neither.",
+    "La réponse peut être application/graphql-response+json ou application/json; Accept n’en permet aucune.",
+)
+SUBSCRIPTION_NEEDS_STREAM = _fault(
+    "SUBSCRIPTION_NEEDS_STREAM",
+    406,
+    "A subscription is answered as a stream: send Accept: text/event-stream.",
+    "Un abonnement reçoit un flux en réponse : envoyez Accept: text/event-stream.",
+)
+SUBSCRIPTION_NOT_SUPPORTED = _fault(
+    "SUBSCRIPTION_NOT_SUPPORTED",
+    400,
+    "This subscription asks several services; ask for fields of one service only.",
+    "Cet abonnement touche plusieurs services; ne demandez que les champs d’un seul.",
+)

@@ -1,0 +1,326 @@
+"""A pooled HTTP/1.1 client for small JSON posts to one origin: httptools over asyncio protocols, nothing more.
+
+It is the gateway's hottest code: one write per request, no task, no stream object. It knows nothing of GraphQL.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httptools
+
+IDLE_S = 4.0  # below uvicorn's keep-alive of 5 s, so that a pooled connection is seldom closed under a request
+
+
+class Unreachable(Exception):
+    """No connection, or it ended before a whole answer came. `unanswered`: not one byte of an answer had come."""
+
+    def __init__(self, reason: str, *, unanswered: bool) -> None:
+        super().__init__(reason)
+        self.unanswered = unanswered
+
+
+class TooSlow(Exception):
+    """The deadline passed."""
+
+
+class TooLarge(Exception):
+    """The answer is larger than allowed; the connection was dropped."""
+
+
+class Malformed(Exception):
+    """What came is not HTTP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer: status and whole body."""
+
+    status: int
+    body: bytes
+
+
+class Origin:
+    """One server and the connections to it. At most `connections` at once; more requests wait for a free one."""
+
+    def __init__(self, url: str, connections: int, largest_bytes: int) -> None:
+        """Raises ValueError for a URL that is not http or https."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{url!r} is not an http or https address")
+        self._host = parts.hostname
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._port = parts.port or (443 if self._tls else 80)
+        self._largest = largest_bytes
+        self._free = connections
+        self._idle: deque[_Connection] = deque()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        netloc = parts.netloc.rpartition("@")[2]
+        self._opening = f"POST {path} HTTP/1.1\r\nHost: {netloc}\r\nContent-Type: application/json\r\n".encode("ascii")
+        self._head = self._opening + b"Accept: application/graphql-response+json, application/json\r\nContent-Length: "
+
+    async def post(self, body: bytes, headers: bytes, deadline: float, *, again: bool = True) -> Answer:
+        """Post a body with further header lines (each ended by CRLF). The deadline is in the loop's time.
+
+        A request that a stale pooled connection swallowed is sent once more, unless `again` is false: it may have been
+        read. Raises Unreachable, TooSlow, TooLarge and Malformed.
+        """
+        request = b"%b%d\r\n%b\r\n%b" % (self._head, len(body), headers, body)
+        await self._enter(deadline)
+        try:
+            connection = self._pooled()
+            if connection is not None:
+                try:
+                    return await self._exchange(connection, request, deadline)
+                except Unreachable as error:
+                    if not again or not error.unanswered:
+                        raise
+            return await self._exchange(await self._connect(deadline), request, deadline)
+        finally:
+            self._leave()
+
+    async def stream(self, body: bytes, headers: bytes, deadline: float) -> "Stream":
+        """Post a body and follow an answer of open length, on a connection of its own. Raises Unreachable and TooSlow."""
+        loop = asyncio.get_running_loop()
+        request = b"%bAccept: text/event-stream\r\nContent-Length: %d\r\n%b\r\n%b"
+        try:
+            async with asyncio.timeout_at(deadline):
+                _, stream = await loop.create_connection(Stream, self._host, self._port, ssl=self._tls)
+                stream.write(request % (self._opening, len(body), headers, body))
+                await stream.begun
+        except TimeoutError:
+            raise TooSlow from None
+        except OSError as error:
+            raise Unreachable(type(error).__name__, unanswered=True) from None
+        return stream
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        while self._idle:
+            self._idle.pop().abort()
+
+    async def _enter(self, deadline: float) -> None:
+        if self._free > 0 and not self._waiting:
+            self._free -= 1
+            return
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self._leave()  # the turn came in the same moment: pass it on
+            else:
+                self._waiting.remove(turn)
+            if isinstance(error, TimeoutError):
+                raise TooSlow from None
+            raise
+
+    def _leave(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+    def _pooled(self) -> "_Connection | None":
+        now = asyncio.get_running_loop().time()
+        while self._idle:
+            connection = self._idle.pop()  # the one used last is the least likely to be stale
+            if connection.usable and now - connection.idle_since < IDLE_S:
+                return connection
+            connection.abort()
+        return None
+
+    async def _connect(self, deadline: float) -> "_Connection":
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout_at(deadline):
+                _, connection = await loop.create_connection(
+                    lambda: _Connection(loop, self._largest), self._host, self._port, ssl=self._tls
+                )
+        except TimeoutError:
+            raise TooSlow from None
+        except OSError as error:
+            raise Unreachable(type(error).__name__, unanswered=True) from None
+        return connection
+
+    async def _exchange(self, connection: "_Connection", request: bytes, deadline: float) -> Answer:
+        answer = await connection.exchange(request, deadline)
+        if connection.usable:
+            connection.idle_since = asyncio.get_running_loop().time()
+            self._idle.append(connection)
+        return answer
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: writes a request, collects the answer. httptools calls the `on_` methods."""
+
+    __slots__ = (
+        "_body",
+        "_done",
+        "_endless",
+        "_largest",
+        "_loop",
+        "_parser",
+        "_size",
+        "_transport",
+        "idle_since",
+        "usable",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, largest_bytes: int) -> None:
+        self._loop = loop
+        self._largest = largest_bytes
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._done: asyncio.Future[Answer] | None = None
+        self._body: list[bytes] = []
+        self._size = 0
+        self._endless = True
+        self.usable = False
+        self.idle_since = 0.0
+
+    async def exchange(self, request: bytes, deadline: float) -> Answer:
+        """Send and await the answer; a deadline or a cancelled wait drops the connection."""
+        assert self._transport is not None  # noqa: S101 - set by connection_made before anyone holds this object
+        self._done = done = self._loop.create_future()
+        self._body, self._size = [], 0
+        timer = self._loop.call_at(deadline, self._expire)
+        self._transport.write(request)
+        try:
+            answer: Answer = await done
+            return answer
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+        finally:
+            timer.cancel()
+            self._done = None
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        self.usable = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment] # create_connection makes asyncio.Transport
+        self.usable = True
+
+    def data_received(self, data: bytes) -> None:
+        if self._done is None:  # nobody asked: whatever this is, the connection is no longer understood
+            self.abort()
+            return
+        self._size += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._fail(Malformed())
+        else:
+            if self._size > self._largest:
+                self._fail(TooLarge())
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self.usable = False
+        if self._done is not None and not self._done.done():
+            status = self._parser.get_status_code() if self._size else 0
+            if status and self._endless and self._body:
+                self._done.set_result(Answer(status, b"".join(self._body)))
+            else:
+                self._fail(Unreachable("connection ended", unanswered=self._size == 0))
+
+    def on_message_begin(self) -> None:
+        self._endless = True
+
+    def on_header(self, name: bytes, _: bytes) -> None:
+        if name.lower() in (b"content-length", b"transfer-encoding"):
+            self._endless = False
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:  # an interim answer: the real one follows
+            return
+        self.usable = self.usable and self._parser.should_keep_alive()
+        if not self.usable:
+            self.abort()
+        if self._done is not None and not self._done.done():
+            body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+            self._done.set_result(Answer(status, body))
+
+    def _expire(self) -> None:
+        self._fail(TooSlow())
+
+    def _fail(self, error: Exception) -> None:
+        if self._done is not None and not self._done.done():
+            self._done.set_exception(error)
+        self.abort()
+
+
+class Stream(asyncio.Protocol):
+    """An answer that comes in parts. Reading pauses while many parts wait, so that memory stays bounded."""
+
+    MOST_WAITING = 64
+
+    def __init__(self) -> None:
+        self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.is_events = False
+        self._parser = httptools.HttpResponseParser(self)
+        self._parts: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._transport: asyncio.Transport | None = None
+
+    def write(self, request: bytes) -> None:
+        """Send the request."""
+        assert self._transport is not None  # noqa: S101 - set by connection_made before anyone holds this object
+        self._transport.write(request)
+
+    async def part(self) -> bytes | None:
+        """The next part of the body, None after the last."""
+        part = await self._parts.get()
+        if self._transport is not None and self._parts.qsize() == self.MOST_WAITING // 2:
+            self._transport.resume_reading()
+        return part
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment] # create_connection makes asyncio.Transport
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.close()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._parts.put_nowait(None)
+        if not self.begun.done():
+            self.begun.set_exception(ConnectionResetError())
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == b"content-type":
+            self.is_events = value.lower().startswith(b"text/event-stream")
+
+    def on_headers_complete(self) -> None:
+        if not self.begun.done():
+            self.begun.set_result(None)
+
+    def on_body(self, body: bytes) -> None:
+        self._parts.put_nowait(body)
+        if self._transport is not None and self._parts.qsize() == self.MOST_WAITING:
+            self._transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        self.close()

@@ -1,0 +1,29 @@
+"""What the gateway counts, in Prometheus' terms. Labels are bounded: names of subgraphs, and of operations only while few."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+MOST_NAMES = 200
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+REQUESTS = Counter("onedoor_requests", "GraphQL requests answered", ("status",))
+DURATION = Histogram("onedoor_request_seconds", "Time to answer, by operation", ("operation",), buckets=_BUCKETS)
+KNOWN_OPERATIONS = Counter("onedoor_operations_known", "Requests whose operation was remembered with its plan")
+NEW_OPERATIONS = Counter("onedoor_operations_new", "Requests whose operation had to be parsed and planned")
+PLANNING = Histogram("onedoor_planning_seconds", "Time to plan an operation", buckets=_BUCKETS)
+SUBGRAPH_REQUESTS = Counter("onedoor_subgraph_fetches", "Requests sent to a subgraph", ("subgraph",))
+SUBGRAPH_ERRORS = Counter("onedoor_subgraph_errors", "Requests that a subgraph did not answer", ("subgraph", "code"))
+SUBGRAPH_DURATION = Histogram("onedoor_subgraph_seconds", "Time a subgraph took", ("subgraph",), buckets=_BUCKETS)
+DRAINING = Gauge("onedoor_draining", "1 once the gateway has begun to leave")
+
+_durations: dict[str, Histogram] = {}
+
+
+def duration_of(operation: str) -> Histogram:
+    """The duration of an operation by its name. Names come from callers: after the first 200 they are `other`."""
+    found = _durations.get(operation)
+    if found is None:
+        name = operation if len(_durations) < MOST_NAMES else "other"
+        found = DURATION.labels(name)
+        if len(_durations) < MOST_NAMES:
+            _durations[operation] = found
+    return found

@@ -1,0 +1,183 @@
+"""Operations made ready: text parsed, validated, held to the limits and planned once, then remembered (bounded).
+
+A plan belongs to an operation and to the values of the Boolean variables that its @skip and @include name; each such
+variant is planned when it is first asked for.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    InlineFragmentNode,
+    NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    SelectionNode,
+    SelectionSetNode,
+    execute_sync,
+    get_operation_ast,
+    get_variable_values,
+    parse,
+    specified_rules,
+    validate,
+)
+
+from gateway import faults as own
+from gateway import limits, metrics
+from gateway.engine.normalise import condition_variables
+from gateway.engine.plan import Plan
+from gateway.engine.planner import NoResolvablePath, plan_operation
+from gateway.engine.projection import Projection
+from gateway.engine.supergraph import Supergraph
+from gateway.errors import Invalid, Refused
+from gateway.settings import Limits
+from services.kit import faults
+
+MOST_VARIANTS = 64
+LONGEST_REMEMBERED = 65_536  # characters; what is longer is answered but not remembered
+MOST_ERRORS = 5
+_META = ("__schema", "__type")
+
+
+class Variant:
+    """An operation for given values of its conditions: how it is fetched and how its answer looks."""
+
+    __slots__ = ("plan", "projection")
+
+    def __init__(self, plan: Plan, projection: Projection) -> None:
+        self.plan, self.projection = plan, projection
+
+
+class Operation:
+    """One valid operation of a document."""
+
+    def __init__(
+        self, supergraph: Supergraph, document: DocumentNode, node: OperationDefinitionNode, *, suggest: bool
+    ) -> None:
+        self.kind = node.operation.value
+        self.name = node.name.value if node.name else ""
+        self._supergraph, self._document, self._node, self._suggest = supergraph, document, node, suggest
+        self._conditions = condition_variables(document)
+        self._variants: dict[tuple[bool, ...], Variant] = {}
+
+    def coerced(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The variables' values as the schema understands them. Raises Invalid BAD_USER_INPUT."""
+        if not self._node.variable_definitions:
+            return {}
+        schema, definitions = self._supergraph.api_schema, self._node.variable_definitions
+        values = get_variable_values(schema, definitions, given, MOST_ERRORS, hide_suggestions=not self._suggest)
+        if isinstance(values, list):
+            raise Invalid(faults.BAD_USER_INPUT, values)
+        return values.coerced
+
+    def variant(self, values: Mapping[str, Any]) -> Variant:
+        """The plan and the projection for coerced variables. Raises Refused when no subgraph can resolve a field."""
+        decided = {name: values[name] for name in self._conditions if name in values}
+        if None in decided.values():
+            names = ", ".join(name for name, value in decided.items() if value is None)
+            told = {"detail_en": f"${names} decides about a field and is null", "detail_fr": f"${names} est nul"}
+            raise Refused(faults.BAD_USER_INPUT, in_graphql=True, **told)
+        key = tuple(decided.values())
+        found = self._variants.get(key)
+        if found is None:
+            if len(self._variants) >= MOST_VARIANTS:
+                self._variants.clear()
+            found = self._variants[key] = self._plan(decided)
+        return found
+
+    def _plan(self, conditions: dict[str, bool]) -> Variant:
+        try:
+            with metrics.PLANNING.time():
+                plan = plan_operation(self._supergraph, self._document, self._node, conditions)
+        except NoResolvablePath as error:
+            raise Refused(own.NO_PLAN, in_graphql=True, detail=str(error)) from None
+        return Variant(plan, Projection(self._supergraph.api_schema, self._document, self._node, conditions))
+
+    def introspected(self, given: dict[str, Any]) -> dict[str, Any]:
+        """What the operation asks of the schema itself, by response key. Source: GraphQL specification, section 4."""
+        document = _only_introspection(self._document, self._node)
+        result = execute_sync(self._supergraph.api_schema, document, variable_values=given)
+        return result.data or {}
+
+
+class Operations:
+    """The operations of one supergraph, by text and name; the least recently used are forgotten."""
+
+    def __init__(self, supergraph: Supergraph, bounds: Limits, *, remembered: int, shows_schema: bool) -> None:
+        self.supergraph = supergraph
+        self._bounds, self._most, self._suggest = bounds, remembered, shows_schema
+        self._rules = specified_rules if shows_schema else (*specified_rules, NoSchemaIntrospectionCustomRule)
+        self._known: OrderedDict[tuple[str, str | None], Operation] = OrderedDict()
+
+    def find(self, text: str, name: str | None) -> Operation:
+        """The operation of a text. Raises Refused and Invalid for one that cannot be answered."""
+        key = (text, name)
+        found = self._known.get(key)
+        if found is not None:
+            self._known.move_to_end(key)
+            metrics.KNOWN_OPERATIONS.inc()
+            return found
+        metrics.NEW_OPERATIONS.inc()
+        found = self._understand(text, name)
+        if len(text) <= LONGEST_REMEMBERED:
+            self._known[key] = found
+            if len(self._known) > self._most:
+                self._known.popitem(last=False)
+        return found
+
+    def _understand(self, text: str, name: str | None) -> Operation:
+        try:
+            document = parse(text, max_tokens=self._bounds.tokens)
+            problems = validate(
+                self.supergraph.api_schema, document, self._rules, MOST_ERRORS, hide_suggestions=not self._suggest
+            )
+            if problems:
+                raise Invalid(faults.VALIDATION_FAILED, problems)
+            node = get_operation_ast(document, name)
+            if node is None:
+                raise Refused(faults.UNKNOWN_OPERATION, in_graphql=True)
+            limits.check(document, node, self._bounds)
+        except GraphQLError as error:
+            raise Invalid(faults.PARSE_FAILED, [error]) from None
+        except limits.OverLimit as over:
+            raise Refused(faults.OPERATION_TOO_LARGE, in_graphql=True, limit=over.limit) from None
+        except RecursionError:
+            raise Refused(faults.OPERATION_TOO_LARGE, in_graphql=True, limit=f"depth {self._bounds.depth}") from None
+        return Operation(self.supergraph, document, node, suggest=self._suggest)
+
+
+def _only_introspection(document: DocumentNode, node: OperationDefinitionNode) -> DocumentNode:
+    """The document reduced to an operation that asks for __schema and __type only; its fragments stay."""
+    fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+
+    def kept(selection_set: SelectionSetNode) -> SelectionSetNode:
+        found: list[SelectionNode] = []
+        for item in selection_set.selections:
+            if isinstance(item, FieldNode):
+                if item.name.value in _META:
+                    found.append(item)
+                continue
+            inner = fragments[item.name.value] if isinstance(item, FragmentSpreadNode) else item
+            assert isinstance(inner, FragmentDefinitionNode | InlineFragmentNode)  # noqa: S101 - nothing else is left
+            below = kept(inner.selection_set)
+            if below.selections:
+                found.append(
+                    InlineFragmentNode(
+                        type_condition=inner.type_condition, directives=item.directives, selection_set=below
+                    )
+                )
+        return SelectionSetNode(selections=tuple(found))
+
+    reduced = OperationDefinitionNode(
+        operation=node.operation,
+        name=node.name,
+        variable_definitions=node.variable_definitions,
+        directives=(),
+        selection_set=kept(node.selection_set),
+    )
+    return DocumentNode(definitions=(reduced, *fragments.values()))

@@ -1,0 +1,154 @@
+"""One request, read top to bottom: read → caller → operation → variables → fetches → shape → reply.
+
+This is the hot path: a plain ASGI application, no framework inside.
+"""
+
+import asyncio
+import time
+from typing import Any
+
+import orjson
+import structlog
+
+from gateway import errors, metrics, subscriptions
+from gateway import faults as own
+from gateway.engine.execution import Execution, Request
+from gateway.errors import Refused
+from gateway.exchange import EVENTS, Asked, Exchange, Receive, Scope, Send, read
+from gateway.operations import Operation, Operations, Variant
+from gateway.settings import Settings
+from gateway.subgraphs import NoAnswer, Subgraphs, forwarded
+from services.kit import faults, logs
+from services.kit.language import request_language
+from services.kit.tokens import TokenRefused, Verifier, bearer
+
+Json = dict[str, Any]
+_LOG = structlog.get_logger("gateway.access")
+
+
+class Pipeline:
+    """Answers `/graphql` for one supergraph."""
+
+    def __init__(
+        self, operations: Operations, subgraphs: Subgraphs, verifier: Verifier | None, settings: Settings
+    ) -> None:
+        self._operations, self._subgraphs, self._verifier, self._settings = operations, subgraphs, verifier, settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = time.perf_counter()
+        exchange = Exchange(scope, send)
+        logs.request_id.set(exchange.request_id)
+        request_language.set(exchange.language)
+        name, code = "", None
+        try:
+            asked = await read(exchange, receive, self._settings.limits.body_bytes)
+            await self._identify(exchange)
+            operation = self._operations.find(asked.text, asked.operation_name)
+            name = operation.name
+            if operation.kind == "subscription":
+                status = await self._follow(exchange, operation, asked, receive)
+            else:
+                status = await self._answer(exchange, operation, asked)
+        except Refused as refused:
+            status, code = await exchange.refuse(refused), refused.fault.code
+        except Exception:
+            _LOG.exception("fault")
+            status, code = await exchange.refuse(Refused(faults.INTERNAL)), faults.INTERNAL.code
+        taken = time.perf_counter() - begun
+        metrics.REQUESTS.labels(status).inc()
+        metrics.duration_of(name).observe(taken)
+        _LOG.info("request", operation=name[:100], status=status, code=code, ms=round(taken * 1000, 2))
+
+    async def _identify(self, exchange: Exchange) -> None:
+        """Refuse a token that is not valid here; without one the caller is the public. Raises Refused."""
+        header = exchange.headers.get(b"authorization")
+        if header is None:
+            return
+        try:
+            token = bearer(header.decode("latin-1"))
+            if token is not None:
+                if self._verifier is None:
+                    raise TokenRefused("no issuer")
+                await self._verifier.verify(token)
+        except TokenRefused as refused:
+            _LOG.info("token_refused", reason=refused.reason)
+            raise Refused(faults.UNAUTHENTICATED) from None
+
+    async def _answer(self, exchange: Exchange, operation: Operation, asked: Asked) -> int:
+        if exchange.method == "GET" and operation.kind != "query":
+            raise Refused(faults.METHOD_NOT_ALLOWED)
+        variant = operation.variant(operation.coerced(asked.variables))
+        execution = Execution(variant.plan, asked.variables)
+        if variant.plan.fetches:
+            await self._fetch_all(execution, exchange)
+        if variant.projection.introspects:
+            execution.data.update(operation.introspected(asked.variables))
+        await exchange.reply(200, self._shaped(variant, execution, exchange))
+        return 200
+
+    async def _fetch_all(self, execution: Execution, exchange: Exchange) -> None:
+        """Run an execution to its end: each fetch is sent as soon as what it reads from is there."""
+        deadline_s = self._settings.deadline_s
+        deadline = asyncio.get_running_loop().time() + deadline_s
+        headers = forwarded(exchange, deadline_s)
+        running: set[asyncio.Task[None]] = set()
+        try:
+            while not execution.done:
+                requests = execution.ready()
+                if len(requests) == 1 and not running:  # the commonest wave needs no task
+                    await self._fetch(execution, requests[0], headers, deadline, exchange)
+                    continue
+                for request in requests:
+                    fetching = self._fetch(execution, request, headers, deadline, exchange)
+                    running.add(asyncio.ensure_future(fetching))
+                if running:
+                    done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                    for task in done:
+                        task.result()
+        finally:
+            for task in running:
+                task.cancel()
+
+    async def _fetch(
+        self, execution: Execution, request: Request, headers: bytes, deadline: float, exchange: Exchange
+    ) -> None:
+        try:
+            answer = await self._subgraphs.fetch(request, headers, deadline)
+        except NoAnswer as error:
+            name = request.fetch.subgraph
+            told = errors.of_subgraph(error.fault, name, exchange.request_id, exchange.language)
+            execution.fail(request.fetch, told)
+        else:
+            execution.receive(request.fetch, answer)
+
+    def _shaped(self, variant: Variant, execution: Execution, exchange: Exchange) -> bytes:
+        """The JSON of an execution's result, as the client asked for it."""
+        data = variant.projection.project(execution.data, execution.errors)
+        if not execution.errors:
+            return orjson.dumps({"data": data})
+        candid = self._settings.shows_its_schema
+        told = [
+            errors.finished(error, exchange.request_id, exchange.language, candid=candid) for error in execution.errors
+        ]
+        return orjson.dumps({"data": data, "errors": told})
+
+    async def _follow(self, exchange: Exchange, operation: Operation, asked: Asked, receive: Receive) -> int:
+        """Answer a subscription as server-sent events. Raises Refused before the first of them."""
+        if exchange.media_type != EVENTS:
+            raise Refused(own.SUBSCRIPTION_NEEDS_STREAM)
+        variant = operation.variant(operation.coerced(asked.variables))
+        if len(variant.plan.fetches) != 1:
+            raise Refused(own.SUBSCRIPTION_NOT_SUPPORTED, in_graphql=True)
+        request = Execution(variant.plan, asked.variables).ready()[0]
+        subgraph = request.fetch.subgraph
+        headers = forwarded(exchange, subscriptions.LONGEST_S)
+        upstream = await subscriptions.begin(self._subgraphs.origin(subgraph), request, headers)
+
+        def shape(answer: Json) -> bytes:
+            execution = Execution(variant.plan, asked.variables)
+            execution.ready()
+            execution.receive(request.fetch, answer)
+            return self._shaped(variant, execution, exchange)
+
+        await subscriptions.follow(upstream, subgraph, shape, exchange, receive)
+        return 200

@@ -1,0 +1,84 @@
+"""What the gateway is told by its environment. Read once, in `__main__` and tests' own roots; nothing else reads it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from services.kit.settings import Issuer, Mode, mode, number, required
+from services.kit.settings import issuer as issuer_of
+
+PREFIX = "SUBGRAPH_URL_"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one operation may ask for; more is refused before any fetch. Fields count with fragments spread out."""
+
+    body_bytes: int = 1_048_576
+    tokens: int = 10_000
+    depth: int = 20
+    aliases: int = 100
+    root_fields: int = 30
+    fields: int = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The gateway's settings. Without an issuer every token is refused and the public is served."""
+
+    supergraph: Path
+    mode: Mode = Mode.PRODUCTION
+    host: str = "127.0.0.1"
+    port: int = 8000
+    issuer: Issuer | None = None
+    audience: str = "onedoor"
+    subgraph_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    limits: Limits = Limits()
+    deadline_s: float = 15.0
+    answer_bytes: int = 33_554_432
+    connections: int = 128
+    remembered_operations: int = 1_000
+    log_level: str = "INFO"
+
+    @property
+    def drain_s(self) -> float:
+        """How long the gateway still answers after it has said that it leaves: the load balancer needs to notice."""
+        return 3.0 if self.mode is Mode.PRODUCTION else 0.0
+
+    @property
+    def shows_its_schema(self) -> bool:
+        """Introspection and suggestions: everywhere but in production."""
+        return self.mode is not Mode.PRODUCTION
+
+    def address(self, subgraph: str, composed: str) -> str:
+        """Where a subgraph answers: `SUBGRAPH_URL_<NAME>` if set, else what was composed into the supergraph."""
+        return self.subgraph_urls.get(self.variable(subgraph), composed)
+
+    @staticmethod
+    def variable(subgraph: str) -> str:
+        """The variable that holds a subgraph's address: its name in upper case, all but letters and digits `_`."""
+        return PREFIX + "".join(c if c.isascii() and c.isalnum() else "_" for c in subgraph).upper()
+
+
+def gateway_settings(env: Mapping[str, str] = os.environ) -> Settings:
+    """The settings from the environment. Raises SettingMissing naming the variable."""
+    urls = {name: url for name, url in env.items() if name.startswith(PREFIX) and url}
+    return Settings(
+        supergraph=Path(required(env, "SUPERGRAPH", "the supergraph file, e.g. contracts/supergraph.graphql")),
+        mode=mode(env),
+        host=env.get("HOST", "127.0.0.1"),
+        port=number(env, "PORT", 8000),
+        issuer=issuer_of(env) if env.get("ISSUER_URL") else None,
+        subgraph_urls=MappingProxyType(urls),
+        limits=Limits(
+            tokens=number(env, "LIMIT_TOKENS", Limits().tokens),
+            depth=number(env, "LIMIT_DEPTH", Limits().depth),
+            aliases=number(env, "LIMIT_ALIASES", Limits().aliases),
+            root_fields=number(env, "LIMIT_ROOT_FIELDS", Limits().root_fields),
+            fields=number(env, "LIMIT_FIELDS", Limits().fields),
+        ),
+        deadline_s=number(env, "DEADLINE_MS", 15_000) / 1000,
+        log_level=env.get("LOG_LEVEL", "INFO").upper(),
+    )
