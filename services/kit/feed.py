@@ -7,6 +7,7 @@ announced. Nothing is stored: who was not listening has missed it, and reads the
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from services.kit.events import Event
@@ -25,17 +26,15 @@ class Feed:
     def __init__(self) -> None:
         self._listeners: dict[tuple[str, str], set[asyncio.Queue[Event | None]]] = defaultdict(set)
 
-    async def listen(self, event: type[E], subject: str) -> AsyncIterator[E]:
-        """Events of one type and subject, from now on. Raises LaggedBehind when the listener is too slow."""
+    @asynccontextmanager
+    async def following(self, event: type[E], subject: str) -> AsyncIterator[AsyncIterator[E]]:
+        """Events of one type and subject, heard from the moment the block begins: read the state inside it, and no change
+        falls between. Iterating raises LaggedBehind when the listener is too slow."""
         queue: asyncio.Queue[Event | None] = asyncio.Queue(WAITING)
         key = (event.type, subject)
         self._listeners[key].add(queue)
         try:
-            while True:
-                happened = await queue.get()
-                if happened is None:
-                    raise LaggedBehind
-                yield happened  # type: ignore[misc] # keyed by the event's own type
+            yield _drained(queue)
         finally:
             self._listeners[key].discard(queue)
             if not self._listeners[key]:
@@ -54,3 +53,9 @@ class Feed:
     def listening(self) -> int:
         """How many listeners there are."""
         return sum(map(len, self._listeners.values()))
+
+
+async def _drained(queue: "asyncio.Queue[Event | None]") -> AsyncIterator[E]:
+    while (happened := await queue.get()) is not None:
+        yield happened  # type: ignore[misc] # the queue is filled by type
+    raise LaggedBehind
