@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusters import node
-from services.catalogue.cluster_files import Subgraph, subgraphs
+from services.catalogue.cluster_file import SubgraphEntry
+from services.catalogue.cluster_folder import read_folder
 
 if TYPE_CHECKING:
     from services.kit.service import Service
@@ -60,7 +61,7 @@ def load(name: str) -> "Service":
     return service
 
 
-def compose(parts: Sequence[tuple[Subgraph, str]]) -> str:
+def compose(parts: Sequence[tuple[SubgraphEntry, str]]) -> str:
     """The supergraph SDL of subgraphs and their SDL, the same text whatever their order.
 
     Raises CompositionRefused, and node.NodeMissing when the machine cannot run the composition step.
@@ -69,7 +70,9 @@ def compose(parts: Sequence[tuple[Subgraph, str]]) -> str:
     folder = CONTRACTS / "compose"
     runtime = node.find()
     runtime.install(folder)
-    request = [{"name": s.name, "url": s.url, "typeDefs": sdl} for s, sdl in sorted(parts, key=lambda p: p[0].name)]
+    request = [
+        {"name": s.name, "url": str(s.url), "typeDefs": sdl} for s, sdl in sorted(parts, key=lambda p: p[0].name)
+    ]
     done = subprocess.run(  # noqa: S603 - fixed command, no shell
         [*runtime.node, str(folder / "compose.mjs")],
         input=json.dumps(request),
@@ -86,7 +89,7 @@ def compose(parts: Sequence[tuple[Subgraph, str]]) -> str:
     return text.rstrip() + "\n"
 
 
-def _explain(code: str, message: str, parts: Sequence[tuple[Subgraph, str]]) -> str:
+def _explain(code: str, message: str, parts: Sequence[tuple[SubgraphEntry, str]]) -> str:
     """One line: code, the services and the coordinates that the composer's message speaks of, then its own words."""
     names = sorted(s.name for s, _ in parts if re.search(rf"\b{re.escape(s.name)}\b", message))
     coordinates = sorted(set(re.findall(r"\b[A-Z]\w*\.\w+", message)))
@@ -97,7 +100,7 @@ def _explain(code: str, message: str, parts: Sequence[tuple[Subgraph, str]]) -> 
 def artifacts() -> Iterator[Artifact]:
     """Every generated file of `contracts/`, from the code of the services that the cluster files name."""
     parts, services = [], []
-    for subgraph in subgraphs(ROOT / "clusters"):
+    for subgraph in (s for cluster in read_folder(ROOT / "clusters") for s in cluster.subgraphs):
         service = load(subgraph.name)
         services.append(service)
         sdl = service.sdl().rstrip() + "\n"

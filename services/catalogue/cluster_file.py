@@ -6,6 +6,7 @@ and unknown keys are refused: a misspelt one would otherwise be lost in silence.
 
 from datetime import date
 from enum import Enum
+from itertools import pairwise
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, field_validator
@@ -100,7 +101,7 @@ class ServiceEntry(Entry):
     @classmethod
     def fees_in_order(cls, fees: tuple[FeeEntry, ...]) -> tuple[FeeEntry, ...]:
         """Each fee begins after the one before it, so that one fee holds on any day."""
-        if any(a.since >= b.since for a, b in zip(fees, fees[1:], strict=False)):
+        if any(a.since >= b.since for a, b in pairwise(fees)):
             raise PydanticCustomError("fees_out_of_order", "fees out of order")
         return fees
 

@@ -125,10 +125,8 @@ def _refused(path: Path, line: int, en: str, fr: str) -> ClusterFilesRefused:
 def _explained(file: str, text: str, error: Any) -> Problem:
     where, kind, context = tuple(error["loc"]), error["type"], error.get("ctx") or {}
     kind = "enum" if kind == "literal_error" else kind
-    if remedy := _REMEDIES.get(kind):
-        words = remedy.filled(**context)
-    else:
-        words = Words(*explain(kind, context))
+    remedy = _REMEDIES.get(kind)
+    words = remedy.filled(**context) if remedy else Words(*explain(kind, context))
     name = ".".join(map(str, where))
     return Problem(file, line_of(text, where), Words(f"{name}: {words.en}", f"{name} : {words.fr}"))
 

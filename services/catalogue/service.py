@@ -1,45 +1,49 @@
-"""The catalogue (Management Board): who delivers what, what each service promises, and what it achieved."""
+"""The catalogue: who delivers what, what it promises and what was really achieved. Importing this declares the service.
+
+Everything here is public.
+"""
 
 import os
 from pathlib import Path
 
 import strawberry
+from sqlmodel import col, select
 
-from services.catalogue import cluster_files
+from services.catalogue.cluster_folder import read_folder
 from services.catalogue.loading import load
-from services.catalogue.models import Cluster, GovernmentService, Ministry, current, service
+from services.catalogue.models import Cluster, GovernmentService, Ministry, service
 from services.kit.database import Db
 
 __all__ = ["service"]
 
-DEFAULT_FOLDER = Path(__file__).parents[2] / "clusters"
+CLUSTERS = Path(__file__).parents[2] / "clusters"
 
 
 @service.query()
 async def clusters(db: Db) -> list[Cluster]:
-    """The ministry clusters."""
-    return await current(db, Cluster)
+    """The clusters of the government, by code."""
+    return await db.all(select(Cluster).where(col(Cluster.retired_at).is_(None)).order_by(col(Cluster.code)))
 
 
 @service.query()
-async def cluster(db: Db, code: str) -> Cluster | None:
-    """One cluster by its code."""
+async def cluster(db: Db, code: strawberry.ID) -> Cluster | None:
+    """A cluster by its code, a retired one included."""
     return await db.one(Cluster, code)
 
 
 @service.query()
-async def ministry(db: Db, code: str) -> Ministry | None:
-    """One ministry by its code."""
+async def ministry(db: Db, code: strawberry.ID) -> Ministry | None:
+    """A ministry by its code, a retired one included."""
     return await db.one(Ministry, code)
 
 
 @service.query()
 async def government_service(db: Db, code: strawberry.ID) -> GovernmentService | None:
-    """One service of government by its code."""
-    return await db.one(GovernmentService, str(code))
+    """A service of the government by its code, a retired one included."""
+    return await db.one(GovernmentService, code)
 
 
 @service.seed
-async def load_cluster_files(db: Db) -> None:
-    """Load the cluster files of CLUSTERS_DIR at every start: they are the truth."""
-    await load(db, cluster_files.read(Path(os.environ.get("CLUSTERS_DIR", DEFAULT_FOLDER))))
+async def load_clusters(db: Db) -> None:
+    """The cluster files, from CLUSTERS_DIR or the repository, into the database. A bad file stops the start."""
+    await load(db, read_folder(Path(os.environ.get("CLUSTERS_DIR") or CLUSTERS)))

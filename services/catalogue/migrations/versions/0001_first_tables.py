@@ -19,90 +19,68 @@ def upgrade() -> None:
         sa.Column("code", sa.String(), nullable=False),
         sa.Column("name", postgresql.JSONB(), nullable=False),
         sa.Column("vision", postgresql.JSONB(), nullable=False),
-        sa.Column("retired", sa.Boolean(), nullable=False),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("code"),
     )
-    op.create_table(
-        "ministry",
-        sa.Column("code", sa.String(), nullable=False),
-        sa.Column("name", postgresql.JSONB(), nullable=False),
-        sa.Column("retired", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("code"),
-    )
-    op.create_table(
-        "clusterministry",
-        sa.Column("cluster", sa.String(), nullable=False),
-        sa.Column("ministry", sa.String(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["cluster"],
-            ["cluster.code"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["ministry"],
-            ["ministry.code"],
-        ),
-        sa.PrimaryKeyConstraint("cluster", "ministry"),
-    )
-    op.create_index(op.f("ix_clusterministry_ministry"), "clusterministry", ["ministry"], unique=False)
     op.create_table(
         "governmentservice",
         sa.Column("code", sa.String(), nullable=False),
-        sa.Column("ministry_code", sa.String(), nullable=False),
-        sa.Column("cluster_code", sa.String(), nullable=False),
         sa.Column("name", postgresql.JSONB(), nullable=False),
         sa.Column("description", postgresql.JSONB(), nullable=False),
-        sa.Column("how_it_works", postgresql.JSONB(), nullable=False),
-        sa.Column("expected_of_you", postgresql.JSONB(), nullable=False),
-        sa.Column("takes", postgresql.JSONB(), nullable=False),
-        sa.Column("channels", sa.ARRAY(sa.String()), nullable=False),
-        sa.Column("fee_cents", sa.Integer(), nullable=True),
-        sa.Column("retired", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["cluster_code"],
-            ["cluster.code"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["ministry_code"],
-            ["ministry.code"],
-        ),
+        sa.Column("process", postgresql.JSONB(), nullable=False),
+        sa.Column("expected", postgresql.JSONB(), nullable=False),
+        sa.Column("duration", postgresql.JSONB(), nullable=False),
+        sa.Column("cluster_code", sa.String(), nullable=False),
+        sa.Column("ministry_code", sa.String(), nullable=False),
+        sa.Column("channel_names", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("fee_data", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("code"),
     )
     op.create_index(op.f("ix_governmentservice_cluster_code"), "governmentservice", ["cluster_code"], unique=False)
     op.create_index(op.f("ix_governmentservice_ministry_code"), "governmentservice", ["ministry_code"], unique=False)
     op.create_table(
+        "measuredresult",
+        sa.Column("standard_code", sa.String(), nullable=False),
+        sa.Column("month", sa.Date(), nullable=False),
+        sa.Column("line", sa.String(), nullable=False),
+        sa.Column("value", sa.Float(), nullable=False),
+        sa.Column("target", sa.Float(), nullable=False),
+        sa.Column("volume", sa.Integer(), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("standard_code", "month", "line"),
+    )
+    op.create_table(
+        "membership",
+        sa.Column("cluster_code", sa.String(), nullable=False),
+        sa.Column("ministry_code", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("cluster_code", "ministry_code"),
+    )
+    op.create_index(op.f("ix_membership_ministry_code"), "membership", ["ministry_code"], unique=False)
+    op.create_table(
+        "ministry",
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("name", postgresql.JSONB(), nullable=False),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("code"),
+    )
+    op.create_table(
         "servicestandard",
         sa.Column("code", sa.String(), nullable=False),
         sa.Column("service_code", sa.String(), nullable=False),
         sa.Column("name", postgresql.JSONB(), nullable=False),
-        sa.Column("target", sa.Integer(), nullable=False),
-        sa.Column("unit", sa.String(), nullable=False),
-        sa.Column("percent", sa.Integer(), nullable=False),
-        sa.Column("retired", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["service_code"],
-            ["governmentservice.code"],
+        sa.Column("target", sa.Float(), nullable=False),
+        sa.Column(
+            "unit",
+            sa.Enum("MINUTES", "HOURS", "BUSINESS_DAYS", "CALENDAR_DAYS", name="unit", native_enum=False, length=20),
+            nullable=False,
         ),
+        sa.Column("percent", sa.Integer(), nullable=False),
+        sa.Column("lines", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("code"),
     )
     op.create_index(op.f("ix_servicestandard_service_code"), "servicestandard", ["service_code"], unique=False)
-    op.create_table(
-        "measuredresult",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("standard_code", sa.String(), nullable=False),
-        sa.Column("line", sa.String(), nullable=False),
-        sa.Column("month", sa.Date(), nullable=False),
-        sa.Column("cases", sa.Integer(), nullable=False),
-        sa.Column("achieved", sa.Float(), nullable=False),
-        sa.Column("digest", sa.String(), nullable=False),
-        sa.CheckConstraint("cases >= 0 AND achieved >= 0"),
-        sa.ForeignKeyConstraint(
-            ["standard_code"],
-            ["servicestandard.code"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("standard_code", "line", "month"),
-    )
-    op.create_index(op.f("ix_measuredresult_standard_code"), "measuredresult", ["standard_code"], unique=False)
     op.create_table(
         "idempotency_key",
         sa.Column("caller", sa.Text(), nullable=False),
@@ -162,15 +140,14 @@ def downgrade() -> None:
     op.drop_table("inbox")
     op.drop_index(op.f("ix_idempotency_key_created_at"), table_name="idempotency_key")
     op.drop_table("idempotency_key")
-    op.drop_index(op.f("ix_measuredresult_standard_code"), table_name="measuredresult")
-    op.drop_table("measuredresult")
     op.drop_index(op.f("ix_servicestandard_service_code"), table_name="servicestandard")
     op.drop_table("servicestandard")
+    op.drop_table("ministry")
+    op.drop_index(op.f("ix_membership_ministry_code"), table_name="membership")
+    op.drop_table("membership")
+    op.drop_table("measuredresult")
     op.drop_index(op.f("ix_governmentservice_ministry_code"), table_name="governmentservice")
     op.drop_index(op.f("ix_governmentservice_cluster_code"), table_name="governmentservice")
     op.drop_table("governmentservice")
-    op.drop_index(op.f("ix_clusterministry_ministry"), table_name="clusterministry")
-    op.drop_table("clusterministry")
-    op.drop_table("ministry")
     op.drop_table("cluster")
     # ### end Alembic commands ###
