@@ -24,6 +24,8 @@ NOTHING = spoken("nothing runs here; start it: onedoor up", "rien ne tourne ici\
 FOR_PEOPLE = {
     "AlreadyRunning",
     "ClusterFilesRefused",
+    "EventsDisagree",
+    "JourneyBroken",
     "CompositionRefused",
     "FolderUnusable",
     "NodeMissing",
