@@ -124,7 +124,7 @@ def mutation(function: Function, scope: str | None, entities: "Mapping[str, Enti
                 async def act() -> Any:
                     return await function(**injected, **given)
 
-                key = next((k for m in given.values() if (k := getattr(m, "idempotency_key", None))), None)
+                key = next((k for m in given.values() if (k := getattr(m, "idempotency_key", None)) is not None), None)
                 if key is None:
                     return await act()
                 data = {n: values(a) for n, a in arguments.items()}

@@ -118,7 +118,8 @@ class Service:
                 "description": function.__doc__,
                 "directives": resolvers.scopes_directive(*guard) + resolvers.requires_directive(requires),
             }
-            resolve = resolvers.method(function, own or scope, requires, cls, foreign)
+            # What may be refused is nullable: a right that is missing nulls its own field, not the whole entity.
+            resolve = resolvers.method(function, own or scope, requires, cls, foreign or own is not None)
             decorate = strawberry.pydantic.field(**options) if model else strawberry.field(**options)
             setattr(cls, member, decorate(resolve))
         options = {"name": name, "description": cls.__doc__, "directives": directives}

@@ -1,0 +1,166 @@
+"""The registry's tables. GraphQL shows other shapes of them (see `types`), because a register's facts are public and an
+applicant's are not."""
+
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+from uuid import UUID, uuid4
+
+import strawberry
+from sqlalchemy import ARRAY, CheckConstraint, Column, DateTime, Index, Sequence, String, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from services.kit.text import Text, text_column
+
+
+class Row(SQLModel, registry=registry()):
+    """The base of the registry's tables."""
+
+
+@strawberry.enum(description="The legal form of a business.")
+class LegalType(Enum):
+    SOLE_PROPRIETORSHIP = "SOLE_PROPRIETORSHIP"
+    GENERAL_PARTNERSHIP = "GENERAL_PARTNERSHIP"
+    NUMBERED_CORPORATION = "NUMBERED_CORPORATION"
+    NAMED_CORPORATION = "NAMED_CORPORATION"
+
+    @property
+    def corporation(self) -> bool:
+        """Whether the form is a corporation, whose name blocks identical ones."""
+        return self in (LegalType.NUMBERED_CORPORATION, LegalType.NAMED_CORPORATION)
+
+
+@strawberry.enum(description="A program that one application serves.")
+class Program(Enum):
+    BUSINESS_NAME = "BUSINESS_NAME"
+    EMPLOYER_HEALTH_TAX = "EMPLOYER_HEALTH_TAX"
+    RETAIL_SALES_TAX = "RETAIL_SALES_TAX"
+    WORKERS_COMPENSATION = "WORKERS_COMPENSATION"
+
+
+@strawberry.enum(description="How far an application is.")
+class ApplicationStatus(Enum):
+    DRAFT = "DRAFT"
+    SUBMITTED = "SUBMITTED"
+    COMPLETED = "COMPLETED"
+    PARTLY_COMPLETED = "PARTLY_COMPLETED"
+    WITHDRAWN = "WITHDRAWN"
+
+
+@strawberry.enum(description="How far a program is with an application.")
+class ProgramState(Enum):
+    REQUESTED = "REQUESTED"
+    APPROVED = "APPROVED"
+    REFUSED = "REFUSED"
+
+
+def now() -> datetime:
+    """The present, in UTC."""
+    return datetime.now(UTC)
+
+
+def moment(**options: Any) -> Any:
+    """A column that holds a moment in UTC."""
+    return Field(sa_type=DateTime(timezone=True), **options)
+
+
+# Fictitious numbers: nine digits that begin with 7 and end in a check digit. Numbers are never reused.
+BUSINESS_NUMBERS = Sequence("business_number", start=70_000_001, maxvalue=79_999_999, metadata=Row.metadata)
+CORPORATION_NUMBERS = Sequence("corporation_number", start=9_000_001, maxvalue=9_999_999, metadata=Row.metadata)
+
+
+class ApplicationRecord(Row, table=True):
+    """One application, from draft to the last program's answer."""
+
+    __tablename__ = "application"
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    applicant: str = Field(index=True)
+    status: str
+    legal_type: str
+    name: str
+    sector: str
+    street: str
+    city: str
+    postal_code: str
+    partners: list[str] = Field(sa_column=Column(ARRAY(String), nullable=False))
+    created_at: datetime = moment(default_factory=now)
+    submitted_at: datetime | None = moment(default=None, nullable=True)
+    business_number: str | None = Field(default=None, index=True)
+    name_decision: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+    similar_acknowledged: bool = False
+
+
+class StatusRecord(Row, table=True):
+    """A status that an application came into, and when."""
+
+    __tablename__ = "application_status"
+
+    id: int | None = Field(default=None, primary_key=True)
+    application_id: UUID = Field(index=True, foreign_key="application.id")
+    status: str
+    at: datetime = moment(default_factory=now)
+
+
+class BusinessRecord(Row, table=True):
+    """A registered business."""
+
+    __tablename__ = "business"
+
+    business_number: str = Field(primary_key=True)
+    legal_name: str
+    legal_type: str
+    sector: str
+    status: str = "ACTIVE"
+    registered_at: datetime = moment(default_factory=now)
+    registered_by: str = Field(index=True)
+    street: str
+    city: str
+    postal_code: str
+
+
+class ProgramRecord(Row, table=True):
+    """What one program was asked, and what it answered."""
+
+    __tablename__ = "program_status"
+    __table_args__ = (UniqueConstraint("application_id", "program"),)
+
+    request_id: UUID = Field(default_factory=uuid4, primary_key=True)
+    application_id: UUID = Field(index=True, foreign_key="application.id")
+    business_number: str = Field(index=True, foreign_key="business.business_number")
+    program: str
+    state: str = ProgramState.REQUESTED.value
+    account_number: str | None = None
+    reason: Text | None = text_column(default=None, nullable=True)
+    requested_at: datetime = moment(default_factory=now)
+    decided_at: datetime | None = moment(default=None, nullable=True)
+
+
+class NameRecord(Row, table=True):
+    """A name that a business or a reservation holds, with the keys by which identical and similar ones are found.
+
+    A corporation's name and a reserved one block: no two blocking names share an identical key, which the database itself
+    guarantees. A reservation has a holder and an end; a registered name has a business number.
+    """
+
+    __tablename__ = "held_name"
+    __table_args__ = (
+        Index("uq_blocking_name", "identical_key", unique=True, postgresql_where=text("blocks")),
+        Index("ix_name_phonetic", "phonetic", postgresql_using="gin"),
+        Index("ix_name_stems", "stems", postgresql_using="gin"),
+        CheckConstraint("(business_number IS NULL) = (reserved_until IS NOT NULL)", name="ck_name_has_one_holder"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str
+    identical_key: str = Field(index=True)
+    phonetic: list[str] = Field(sa_column=Column(ARRAY(String), nullable=False))
+    stems: list[str] = Field(sa_column=Column(ARRAY(String), nullable=False))
+    legal_type: str
+    blocks: bool
+    business_number: str | None = Field(default=None, index=True, foreign_key="business.business_number")
+    reservation: UUID | None = Field(default=None, unique=True)
+    reserved_by: str | None = Field(default=None, index=True)
+    reserved_until: datetime | None = moment(default=None, nullable=True)

@@ -1,0 +1,199 @@
+"""Names: the public check, reservations, and the decision that a filing must pass. The rules themselves are in `names`."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import strawberry
+from sqlalchemy import delete, func, text
+from sqlmodel import col, select
+
+from services.business_registration import refusals
+from services.business_registration.models import BusinessRecord, LegalType, NameRecord, now
+from services.business_registration.names.candidates import candidates
+from services.business_registration.names.decision import Decision, NameOutcome, decide
+from services.business_registration.names.keys import keys_of
+from services.business_registration.ownership import REGISTER
+from services.business_registration.subgraph import service
+from services.kit.caller import Caller
+from services.kit.database import Db
+from services.kit.inputs import Input, rule
+from services.kit.text import Text
+
+strawberry.enum(NameOutcome, name="NameOutcome", description="What a name check found.")
+RESERVED_FOR = timedelta(days=56)
+MOST_RESERVATIONS = 5
+
+
+@service.object_type()
+@dataclass(kw_only=True)
+class NameEvidence:
+    """One reason of a decision: the rule, the name or word that it met, and how strongly (0 to 1)."""
+
+    rule: str
+    name: str
+    score: float
+    explanation: Text
+
+
+@service.object_type()
+@dataclass(kw_only=True)
+class NameDecision:
+    """What the rules say of a name, with their version and evidence, so that it can be explained and repeated."""
+
+    outcome: NameOutcome
+    explanation: Text
+    rule_version: str
+    normalised: str
+    evidence: list[NameEvidence]
+
+
+@service.query()
+async def name_check(db: Db, name: str, legal_type: LegalType) -> NameDecision:
+    """Whether a name is free, similar to others, identical to one that is held, restricted or malformed. Binds nobody."""
+    return _shown(decide(name, legal_type, await candidates(db, name)))
+
+
+def _shown(decision: Decision) -> NameDecision:
+    return NameDecision(
+        outcome=decision.outcome,
+        explanation=decision.explanation,
+        rule_version=decision.rule_version,
+        normalised=decision.normalised,
+        evidence=[
+            NameEvidence(rule=e.kind, name=e.name, score=e.score, explanation=e.explanation) for e in decision.evidence
+        ],
+    )
+
+
+def require_form(name: str, legal_type: LegalType) -> None:
+    """Raises NameMalformed for a name that no register could hold, before anything is looked up."""
+    decision = decide(name, legal_type, ())
+    if decision.outcome is NameOutcome.MALFORMED:
+        _refuse(decision, name)
+
+
+async def settle(db: Db, holder: str, name: str, legal_type: LegalType, *, acknowledged: bool) -> Decision:
+    """The decision under which a name may be held, after which nobody else can come between until the transaction ends.
+
+    The holder's own reservation is used up. Raises NameTaken, NameRestricted, NameMalformed, and SimilarNames unless
+    they were acknowledged.
+    """
+    key = keys_of(name).identical_key
+    await db.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
+    gone = (col(NameRecord.reserved_until) <= func.now()) | (col(NameRecord.reserved_by) == holder)
+    await db.execute(delete(NameRecord).where(col(NameRecord.identical_key) == key, gone))
+    decision = decide(name, legal_type, await candidates(db, name))
+    if decision.outcome is NameOutcome.AVAILABLE or (decision.outcome is NameOutcome.SIMILAR and acknowledged):
+        return decision
+    _refuse(decision, name)
+    raise AssertionError(decision.outcome)
+
+
+def _refuse(decision: Decision, name: str) -> None:
+    held = decision.evidence[0].name if decision.evidence else ""
+    said = {"explanation_en": decision.explanation.en, "explanation_fr": decision.explanation.fr}
+    match decision.outcome:
+        case NameOutcome.IDENTICAL:
+            raise refusals.NameTaken(name=name, held=held)
+        case NameOutcome.RESTRICTED:
+            raise refusals.NameRestricted(name=name, **said)
+        case NameOutcome.MALFORMED:
+            raise refusals.NameMalformed(**said)
+        case NameOutcome.SIMILAR:
+            raise refusals.SimilarNames(name=name, held=held)
+
+
+def _record(name: str, legal_type: str, **holder: Any) -> NameRecord:
+    keys = keys_of(name)
+    blocks = LegalType(legal_type).corporation or "reserved_by" in holder
+    return NameRecord(
+        name=name,
+        identical_key=keys.identical_key,
+        phonetic=list(keys.phonetic),
+        stems=list(keys.stems),
+        legal_type=legal_type,
+        blocks=blocks,
+        **holder,
+    )
+
+
+def hold(db: Db, business: BusinessRecord) -> None:
+    """Enter a business's name on the register. A sole proprietorship's or partnership's name blocks no other."""
+    db.add(_record(business.legal_name, business.legal_type, business_number=business.business_number))
+
+
+class ReserveNameInput(Input):
+    """A name to hold for 56 days."""
+
+    name: str = rule(max_length=500)
+    legal_type: LegalType
+    acknowledge_similar_names: bool = False
+    idempotency_key: strawberry.ID
+
+
+@service.entity(key="id", scope=REGISTER)
+@dataclass(kw_only=True)
+class NameReservation:
+    """A name that its holder alone may register until a moment."""
+
+    id: strawberry.ID
+    name: str
+    legal_type: LegalType
+    reserved_until: datetime
+
+    @classmethod
+    async def find(cls, db: Db, caller: Caller, id: str) -> "NameReservation | None":
+        """The caller's live reservation with an identifier, or None."""
+        mine = select(NameRecord).where(
+            NameRecord.reservation == _uuid(id),
+            NameRecord.reserved_by == caller.subject,
+            col(NameRecord.reserved_until) > now(),
+        )
+        record = await db.first(mine)
+        return _reservation(record) if record else None
+
+
+def _uuid(identifier: str) -> UUID | None:
+    try:
+        return UUID(identifier)
+    except ValueError:
+        return None
+
+
+def _reservation(record: NameRecord) -> NameReservation:
+    assert record.reserved_until is not None  # noqa: S101 - a reservation has an end, says the table
+    return NameReservation(
+        id=strawberry.ID(str(record.reservation)),
+        name=record.name,
+        legal_type=LegalType(record.legal_type),
+        reserved_until=record.reserved_until,
+    )
+
+
+@service.mutation(scope=REGISTER)
+async def reserve_name(db: Db, caller: Caller, input: ReserveNameInput) -> NameReservation:
+    """Hold a name for 56 days: nobody else can register an identical one meanwhile."""
+    await settle(db, caller.subject, input.name, input.legal_type, acknowledged=input.acknowledge_similar_names)
+    live = select(func.count()).where(
+        col(NameRecord.reserved_by) == caller.subject, col(NameRecord.reserved_until) > now()
+    )
+    if (await db.execute(live)).scalar_one() >= MOST_RESERVATIONS:
+        raise refusals.TooManyReservations(most=MOST_RESERVATIONS)
+    record = _record(
+        input.name,
+        input.legal_type.value,
+        reservation=uuid4(),
+        reserved_by=caller.subject,
+        reserved_until=now() + RESERVED_FOR,
+    )
+    db.add(record)
+    return _reservation(record)
+
+
+@service.query(scope=REGISTER)
+async def my_reservations(db: Db, caller: Caller) -> list[NameReservation]:
+    """The caller's live reservations."""
+    mine = select(NameRecord).where(NameRecord.reserved_by == caller.subject, col(NameRecord.reserved_until) > now())
+    return [_reservation(record) for record in await db.all(mine.order_by(col(NameRecord.id)))]
