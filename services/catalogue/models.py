@@ -178,9 +178,7 @@ class ServiceStandard(Row, table=True):
         if not counted:
             return None
         percent = round(100 * sum(counted) / len(counted), 1)
-        return Achievement(
-            months=len(counted), months_met=sum(counted), percent=percent, met=percent >= self.percent
-        )
+        return Achievement(months=len(counted), months_met=sum(counted), percent=percent, met=percent >= self.percent)
 
     async def _latest(self, db: Db, first: int | None) -> list["MeasuredResult"]:
         size = page_size(MONTHS_SHOWN if first is None else first)
