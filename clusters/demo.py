@@ -1,0 +1,81 @@
+"""`onedoor demo`: walks the journey against the province that runs here and shows each step with its time."""
+
+import json
+import os
+from dataclasses import asdict
+
+import httpx
+from rich.console import Console
+
+from clusters import signin
+from clusters.journey import JourneyBroken, Step, journey
+from clusters.local import state
+from clusters.spoken import is_french, spoken
+from clusters.topology import BY_NAME, issuer_url
+from services.kit.language import Language
+
+FAILED = 1
+
+
+def addresses() -> tuple[str, str]:
+    """The front door's endpoint and the issuer: from GATEWAY_URL and ISSUER_URL, the running province, or the usual ones."""
+    found = state.running()
+    known = {**(found.environment if found else {}), **os.environ}
+    usual = f"http://127.0.0.1:{BY_NAME['gateway'].port}/graphql"
+    issuer = issuer_url(lambda name: f"127.0.0.1:{BY_NAME[name].port}")
+    return known.get("GATEWAY_URL", usual), known.get("ISSUER_URL", issuer)
+
+
+def run(*, as_json: bool) -> int:
+    """Walk the journey. Returns 0, or 1 when a step was not as promised."""
+    endpoint, issuer = addresses()
+    console = Console(highlight=False)
+    steps: list[Step] = []
+    broken = ""
+    with httpx.Client(timeout=15) as http:
+        try:
+            for step in journey(endpoint, http, lambda user: signin.access_token(issuer, user, f"{user}-onedoor")):
+                steps.append(step)
+                if not as_json:
+                    _show(console, step)
+        except (JourneyBroken, signin.SignInFailed) as problem:
+            broken = str(problem)
+    if as_json:
+        told = {"steps": [{**asdict(step), "words": asdict(step.words)} for step in steps], "broken": broken or None}
+        print(json.dumps(told, ensure_ascii=False, indent=1))  # noqa: T201 - what the command is for
+    elif broken:
+        console.print(spoken("broken: ", "rompu\u00a0: ") + broken, style="red", markup=False)
+    else:
+        total = sum(step.seconds for step in steps)
+        console.print(spoken(f"{len(steps)} steps, {total:.2f} s", f"{len(steps)} étapes, {total:.2f} s"))
+    return FAILED if broken else 0
+
+
+def _show(console: Console, step: Step) -> None:
+    words = step.words.of(Language.FR if is_french() else Language.EN)
+    console.print(f"✓ {step.seconds * 1000:7.0f} ms  {words}", markup=False)
+    for line in _details(step):
+        console.print(f"               {line}", style="dim", markup=False)
+
+
+def _details(step: Step) -> list[str]:
+    """What a person wants to see of a step's answer, a line each."""
+    answer = step.answer
+    match step.code:
+        case "sign-in":
+            return [", ".join(answer["businesses"])] if answer["businesses"] else []
+        case "identical":
+            return [answer["refused"]["message"]["in"]]
+        case "similar" | "free":
+            return [answer["explanation"]["in"]]
+        case "register":
+            return [f"{answer['business']['legalName']}: {answer['business']['businessNumber']}"]
+        case "programs":
+            return [f"{p['program']}: {p['state']} {p['accountNumber'] or ''}" for p in answer["programs"]]
+        case "inspection":
+            return [f"{answer['scheduledFor']} ({answer['status']})"]
+        case _:
+            business = answer["business"]
+            near = [f"{h['distanceM'] / 1000:.1f} km  {h['service']['name']['in']}" for h in business["helpNearby"]]
+            risk = f"risque {business['riskScore']['score']} ({business['riskScore']['band']})"
+            return [risk, *near, *(s["name"]["in"] for s in answer["governmentService"]["standards"])]

@@ -1,0 +1,50 @@
+"""Runs the development issuer as a process: `python -m clusters.issuer`. Refuses production mode."""
+
+import os
+import sys
+
+import uvicorn
+
+from clusters.access import access
+from clusters.issuer.app import create_app
+from clusters.spoken import spoken
+from services.kit import logs
+from services.kit.settings import Mode, SettingMissing, issuer, mode, number
+
+
+def main() -> None:
+    """Serve until told to stop. Exits with a sentence when it must not or cannot run."""
+    try:
+        if mode() is Mode.PRODUCTION:
+            sys.exit(
+                spoken(
+                    "issuer: the development issuer knows everyone's password, so it does not run in production. "
+                    "Use Keycloak, or set ONEDOOR_MODE=local.",
+                    "issuer\u00a0: l’émetteur de développement connaît tous les mots de passe, il ne tourne donc pas en "
+                    "production. Utilisez Keycloak, ou indiquez ONEDOOR_MODE=local.",
+                )
+            )
+        url, port = issuer().url, number(os.environ, "PORT", 8080)
+    except SettingMissing as missing:
+        sys.exit(f"issuer: {missing}")
+    logs.configure("issuer", os.environ.get("LOG_LEVEL", "INFO"))
+    config = uvicorn.Config(
+        create_app(url, access()),
+        host=os.environ.get("HOST", "127.0.0.1"),
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=3,
+    )
+    server = uvicorn.Server(config)
+    server.run()
+    if not server.started:
+        sys.exit(3)
+
+
+if __name__ == "__main__":
+    main()
