@@ -169,20 +169,26 @@ class ServiceStandard(Row, table=True):
     retired_at: datetime | None = retired_column()
 
     async def results(self, db: Db, first: int | None = None) -> list["MeasuredResult"]:
-        """What was really achieved, latest month first; by default the last twelve that were measured."""
-        return await self._latest(db, first)
+        """What was really achieved, latest month first; by default the last twelve results."""
+        size = page_size(MONTHS_SHOWN if first is None else first)
+        return (await self._measured(db))[:size]
 
     async def achieved(self, db: Db, first: int | None = None) -> Achievement | None:
-        """Target against achievement over the latest months; null where nothing was measured."""
-        counted = [result._met for result in await self._latest(db, first) if result.volume]
-        if not counted:
-            return None
-        percent = round(100 * sum(counted) / len(counted), 1)
-        return Achievement(months=len(counted), months_met=sum(counted), percent=percent, met=percent >= self.percent)
-
-    async def _latest(self, db: Db, first: int | None) -> list["MeasuredResult"]:
+        """Target against achievement over the latest months in which somebody asked, by default twelve; null where
+        nothing was measured. A month in which several lines count is met when each of them met it."""
         size = page_size(MONTHS_SHOWN if first is None else first)
-        return (await db.where(MeasuredResult, standard_code=self.code))[::-1][:size]
+        months: dict[date, bool] = {}
+        for result in await self._measured(db):
+            if result.volume:
+                months[result.month] = months.get(result.month, True) and result._met
+        met = list(months.values())[:size]
+        if not met:
+            return None
+        percent = round(100 * sum(met) / len(met), 1)
+        return Achievement(months=len(met), months_met=sum(met), percent=percent, met=percent >= self.percent)
+
+    async def _measured(self, db: Db) -> list["MeasuredResult"]:
+        return (await db.where(MeasuredResult, standard_code=self.code))[::-1]
 
 
 @service.object_type()

@@ -13,6 +13,7 @@ from strawberry.types.base import StrawberryContainer, get_object_definition
 
 from services.kit import faults
 from services.kit.database import Db
+from services.kit.inputs import find_hostile
 from services.kit.operation import Operation
 from services.kit.resolvers import injections, provide
 
@@ -36,7 +37,7 @@ class Entity:
         entity's scope."""
         operation.caller.require(self.scope)
         key = {name: representation.get(to_camel(name)) for name in self.keys}
-        if any(value is None for value in key.values()):
+        if not all(map(_is_key, key.values())):
             raise faults.Faulted(
                 faults.BAD_USER_INPUT,
                 detail_en=f"{self.name} is referred to by {', '.join(map(to_camel, self.keys))}",
@@ -48,8 +49,20 @@ class Entity:
         if find is not None:
             return await find(**provide(injections(find), operation, db), **key)
         assert issubclass(self.cls, SQLModel)  # noqa: S101 - another class without `find` fails when it is declared
-        rows = await (db or operation.reader).where(self.cls, **key)
+        typed = {name: str(v) if _column_type(self.cls, name) is str else v for name, v in key.items()}
+        rows = await (db or operation.reader).where(self.cls, **typed)
         return rows[0] if rows else None
+
+
+def _is_key(value: Any) -> bool:
+    """Whether a value can be (part of) a key: one that cannot would fail the statement that serves all the others."""
+    return isinstance(value, str | int) and not isinstance(value, bool) and find_hostile(value) is None
+
+
+def _column_type(model: type[SQLModel], name: str) -> type:
+    """The Python type of a column; an ID may come as a number, which PostgreSQL refuses to compare with text."""
+    python_type: type = getattr(model, name).type.python_type
+    return python_type
 
 
 def _instance(cls: type, data: Mapping[str, Any]) -> Any:
