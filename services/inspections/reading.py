@@ -1,0 +1,29 @@
+"""Reading inspections: one by its number, or a page of all that the caller may see."""
+
+from sqlmodel import col, select
+
+from services.inspections import access
+from services.inspections.life import InspectionStatus
+from services.inspections.models import Inspection
+from services.inspections.subgraph import service
+from services.kit.caller import Caller
+from services.kit.database import Db
+from services.kit.pages import Connection, page
+
+
+@service.query(scope=access.READ)
+async def inspection(db: Db, caller: Caller, number: str) -> Inspection | None:
+    """An inspection by its number; null when there is none, or when it is not the caller's to see."""
+    readable = access.readable_numbers(caller, col(Inspection.business_number))
+    return await db.first(select(Inspection).where(col(Inspection.number) == number, readable))
+
+
+@service.query(scope=access.READ)
+async def inspections(
+    db: Db, caller: Caller, status: InspectionStatus | None = None, first: int | None = None, after: str | None = None
+) -> Connection[Inspection]:
+    """The inspections that the caller may see, by day: an owner's own, or all for those who work with them."""
+    found = select(Inspection).where(access.readable_numbers(caller, col(Inspection.business_number)))
+    if status is not None:
+        found = found.where(col(Inspection.status) == status)
+    return await page(db, found, order=[col(Inspection.scheduled_for), col(Inspection.id)], first=first, after=after)
