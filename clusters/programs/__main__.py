@@ -1,0 +1,129 @@
+"""Runs the simulator of the programs: `python -m clusters.programs`. `/behaviour` says and sets how they behave."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator
+
+import nats.errors
+import orjson
+import structlog
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from clusters.programs.answering import Programs
+from clusters.programs.behaviour import BehaviourRefused, Behaviours
+from clusters.spoken import spoken
+from services.kit import logs
+from services.kit.language import Words, negotiate
+from services.kit.settings import Mode, SettingMissing, mode, number, required
+
+LARGEST_BODY = 65_536
+_LOG = structlog.get_logger(__name__)
+
+
+def application(programs: Programs) -> Starlette:
+    """The simulator's ASGI application."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        connecting = asyncio.create_task(_connect(programs))
+        yield
+        connecting.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
+        await programs.stop()
+
+    async def show(_: Request) -> Response:
+        return JSONResponse(programs.behaviours.shown())
+
+    async def change(request: Request) -> Response:
+        body = await request.body()
+        try:
+            if len(body) > LARGEST_BODY:
+                raise BehaviourRefused("body", Words("body: at most 64 KiB.", "body : au plus 64 Kio."))
+            programs.behaviours.change(orjson.loads(body))
+        except orjson.JSONDecodeError:
+            return _refusal(request, "body", Words("body: send JSON.", "body : envoyez du JSON."))
+        except BehaviourRefused as refused:
+            return _refusal(request, refused.field, refused.words)
+        return JSONResponse(programs.behaviours.shown())
+
+    async def live(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def ready(_: Request) -> Response:
+        state = "ok" if programs.connected else "connecting"
+        return JSONResponse({"status": state}, 200 if programs.connected else 503)
+
+    async def scrape(_: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    routes = [
+        Route("/behaviour", show, methods=["GET"]),
+        Route("/behaviour", change, methods=["PUT"]),
+        Route("/health/live", live),
+        Route("/health/ready", ready),
+        Route("/metrics", scrape),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def _refusal(request: Request, field: str, words: Words) -> Response:
+    said = words.of(negotiate(request.headers.get("accept-language", "")))
+    text = {"en": words.en, "fr": words.fr}
+    error = {"message": said, "extensions": {"code": "BAD_USER_INPUT", "field": field, "text": text}}
+    return JSONResponse({"errors": [error]}, 400)
+
+
+async def _connect(programs: Programs) -> None:
+    """Keep trying until NATS answers; from then on the client reconnects by itself."""
+    while True:
+        try:
+            await programs.broker.start()
+            _LOG.info("ready")
+            return
+        except (OSError, TimeoutError, nats.errors.Error) as error:
+            _LOG.warning("nats_away", error=type(error).__name__)
+            await asyncio.sleep(1)
+
+
+def main() -> None:
+    """Serve until told to stop. Exits with a sentence when it must not or cannot run."""
+    try:
+        if mode() is Mode.PRODUCTION:
+            sys.exit(
+                spoken(
+                    "programs: the simulator decides nothing real, so it does not run in production. Set ONEDOOR_MODE=local.",
+                    "programs\u00a0: le simulateur ne décide rien de réel, il ne tourne donc pas en production. Indiquez "
+                    "ONEDOOR_MODE=local.",
+                )
+            )
+        url = required(os.environ, "NATS_URL", "the NATS server, e.g. nats://127.0.0.1:4242")
+        port = number(os.environ, "PORT", 8110)
+    except SettingMissing as missing:
+        sys.exit(f"programs: {missing}")
+    logs.configure("programs", os.environ.get("LOG_LEVEL", "INFO"))
+    config = uvicorn.Config(
+        application(Programs(url, Behaviours())),
+        host=os.environ.get("HOST", "127.0.0.1"),
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=3,
+    )
+    server = uvicorn.Server(config)
+    server.run()
+    if not server.started:
+        sys.exit(3)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""Answers `program.requested.v1` with `program.decided.v1`, as four programs of three ministries would.
+
+A request that comes again is answered alike, under the same event id: what the programs decide follows from the request alone.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import UUID, uuid5
+
+import jsonschema
+import orjson
+import structlog
+from faststream import AckPolicy
+from faststream.nats import NatsBroker, PullSub
+from faststream.nats.annotations import NatsMessage
+from pydantic import BaseModel
+
+from clusters.programs.behaviour import REASONS, Behaviours
+from services.kit.bus import STREAM, subject_of
+from services.kit.events import Event, validator
+
+DURABLE = "programs-program-requested-v1"
+NAMESPACE = UUID("6f6e6564-6f6f-4272-8072-6f6772616d73")
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0
+_PREFIXES = {
+    "BUSINESS_NAME": "BN",
+    "EMPLOYER_HEALTH_TAX": "EHT",
+    "RETAIL_SALES_TAX": "RST",
+    "WORKERS_COMPENSATION": "WC",
+}
+_LOG = structlog.get_logger(__name__)
+
+
+class ProgramRequested(Event, type="program.requested.v1", subject="application_id"):
+    """What the programs read of a request."""
+
+    request_id: UUID
+    application_id: str
+    business_number: str
+    program: str
+
+
+class Reason(BaseModel):
+    """Why a program refuses, in both languages."""
+
+    en: str
+    fr: str
+
+
+class ProgramDecided(Event, type="program.decided.v1", subject="application_id"):
+    """What a program decided."""
+
+    request_id: str
+    application_id: str
+    program: str
+    outcome: Literal["APPROVED", "REFUSED"]
+    decided_at: datetime
+    account_number: str | None = None
+    reason_code: str | None = None
+    reason: Reason | None = None
+
+
+def decide(asked: ProgramRequested, refuse: str | None) -> ProgramDecided:
+    """The decision about a request. The account number follows from the request, so that asking twice opens one account."""
+    common = {
+        "request_id": str(asked.request_id),
+        "application_id": asked.application_id,
+        "program": asked.program,
+        "decided_at": datetime.now(UTC),
+    }
+    if refuse is not None:
+        words = REASONS[refuse]
+        return ProgramDecided(**common, outcome="REFUSED", reason_code=refuse, reason=Reason(en=words.en, fr=words.fr))
+    number = uuid5(NAMESPACE, f"account:{asked.request_id}").int % 10_000_000
+    return ProgramDecided(
+        **common, outcome="APPROVED", account_number=f"{_PREFIXES.get(asked.program, 'X')}-{number:07}"
+    )
+
+
+def envelope(decided: ProgramDecided) -> dict[str, Any]:
+    """The CloudEvents envelope of a decision; its id follows from the request's."""
+    data = decided.data()
+    validator(ProgramDecided).validate(data)
+    return {
+        "specversion": "1.0",
+        "id": str(uuid5(NAMESPACE, f"decision:{decided.request_id}")),
+        "source": "/programs",
+        "type": ProgramDecided.type,
+        "subject": decided.subject,
+        "time": decided.decided_at.isoformat(),
+        "datacontenttype": "application/json",
+        "dataschema": f"{ProgramDecided.type}.json",
+        "data": data,
+    }
+
+
+def asked_of(body: bytes) -> ProgramRequested | None:
+    """The request in an envelope, or None for what is none."""
+    try:
+        data = orjson.loads(body)["data"]
+        validator(ProgramRequested).validate(data)
+        return ProgramRequested.model_validate(data)
+    except (ValueError, KeyError, TypeError, jsonschema.ValidationError):
+        return None
+
+
+class Programs:
+    """Listens and answers until it is stopped. Requests wait in the stream while it is away."""
+
+    def __init__(self, url: str, behaviours: Behaviours) -> None:
+        self.behaviours = behaviours
+        self.broker = NatsBroker(url, max_reconnect_attempts=-1, reconnect_time_wait=1, connect_timeout=2, logger=None)
+        self._late: set[asyncio.Task[None]] = set()
+        subscribe = self.broker.subscriber(
+            subject_of(ProgramRequested.type),
+            stream=STREAM,
+            durable=DURABLE,
+            pull_sub=PullSub(batch_size=10, timeout=5.0),
+            ack_policy=AckPolicy.MANUAL,
+        )
+
+        @subscribe
+        async def answer(message: NatsMessage) -> None:
+            asked = asked_of(message.body)
+            if asked is None:
+                _LOG.error("not_a_request")
+                await message.reject()  # never comes again: another try would read the same bytes
+                return
+            behaviour = behaviours.of(asked.program)
+            if behaviour.fail:
+                behaviours.failed(asked.program)
+                pause_s = _pause_s(message)
+                _LOG.warning("failed_as_told", program=asked.program, again_in_s=pause_s)
+                await message.nack(delay=pause_s)
+                return
+            task = asyncio.create_task(self._decide(asked, behaviour.delay_s, message))
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+
+    async def _decide(self, asked: ProgramRequested, delay_s: float, message: NatsMessage) -> None:
+        """Decide, then acknowledge: what is cut off between is asked again and decided alike."""
+        remaining = delay_s
+        while remaining > 0:  # a request that is being worked on must not be given to another
+            await asyncio.sleep(min(remaining, 10.0))
+            remaining -= 10.0
+            await message.in_progress()
+        decided = decide(asked, self.behaviours.of(asked.program).refuse)
+        told = envelope(decided)
+        await self.broker.publish(
+            orjson.dumps(told),
+            subject_of(ProgramDecided.type),
+            headers={"Nats-Msg-Id": told["id"], "content-type": "application/cloudevents+json"},
+            stream=STREAM.name,
+            timeout=5,
+        )
+        await message.ack()
+        _LOG.info("decided", program=decided.program, outcome=decided.outcome)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection to NATS stands now."""
+        client = self.broker._connection
+        return bool(client and client.is_connected)
+
+    async def stop(self) -> None:
+        """Stop listening; what is late is asked again at the next start."""
+        for task in tuple(self._late):
+            task.cancel()
+        await asyncio.gather(*self._late, return_exceptions=True)
+        await self.broker.stop()
+
+
+def _pause_s(message: NatsMessage) -> float:
+    """1, 2, 4 … 300 s by the number of times that the request has come."""
+    times = message.raw_message.metadata.num_delivered or 1
+    return float(min(FIRST_PAUSE_S * 2.0 ** (times - 1), LONGEST_PAUSE_S))
