@@ -109,8 +109,8 @@ class Business:
     """The registry's business, with its inspections."""
 
     business_number: strawberry.ID
-    sector: str | None = external()
-    registered_at: datetime | None = external()
+    sector: str = external()
+    registered_at: datetime = external()
 
     async def inspections(
         self, db: Db, caller: Caller, first: int | None = None, after: str | None = None
