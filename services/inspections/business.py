@@ -13,7 +13,8 @@ import strawberry
 
 from services.inspections import access, business_days, risk
 from services.inspections.life import InspectionStatus
-from services.inspections.models import GRAVITY, Finding, Inspection, Severity
+from services.inspections.models import Finding, Inspection
+from services.inspections.severity import GRAVITY, Severity
 from services.inspections.subgraph import service
 from services.kit import faults
 from services.kit.caller import Caller

@@ -8,8 +8,9 @@ import strawberry
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlmodel import col, select
 
-from services.inspections.models import Checklist, Severity
+from services.inspections.models import Checklist
 from services.inspections.rows import now
+from services.inspections.severity import Severity
 from services.inspections.subgraph import service
 from services.kit.database import Db
 from services.kit.text import Text

@@ -17,7 +17,9 @@ from sqlmodel import Field
 from services.inspections import access
 from services.inspections.known_business import KnownBusiness
 from services.inspections.life import InspectionStatus
+from services.inspections.premises import ImportedRow, Infraction, Premises, PremisesVisit
 from services.inspections.rows import Row, as_id, id_column, moment, now, one_of
+from services.inspections.severity import GRAVITY, Severity
 from services.inspections.subgraph import service
 from services.kit.caller import Caller
 from services.kit.database import Db
@@ -26,22 +28,14 @@ from services.kit.text import Text, text_column
 if TYPE_CHECKING:
     from services.inspections.business import Business
 
-__all__ = ["KnownBusiness", "Row"]  # with those below, all tables that the migrations know
+# With those below, all tables that the migrations know.
+__all__ = ["ImportedRow", "Infraction", "KnownBusiness", "Premises", "PremisesVisit", "Row"]
 ID = strawberry.ID
 NUMBERS_FROM = 100_001
 
 
 # People quote an inspection's number on the telephone: short, and never given twice.
 NUMBERS = Sequence("inspection_number", start=NUMBERS_FROM, metadata=Row.metadata)
-
-
-@strawberry.enum(description="How grave a finding is.")
-class Severity(Enum):
-    """From least to gravest; the risk model counts by it."""
-
-    MINOR = "MINOR"
-    SIGNIFICANT = "SIGNIFICANT"
-    CRUCIAL = "CRUCIAL"
 
 
 @strawberry.enum(description="Why an inspection takes place.")
@@ -183,9 +177,6 @@ class Inspection(Row, table=True):
     async def history(self, db: Db) -> list["Transition"]:
         """Each state that it came into, in order."""
         return sorted(await db.where(Transition, inspection_id=self.id), key=lambda step: step.position)
-
-
-GRAVITY = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 @service.object_type()

@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from services.inspections.checklists import BadData, Both, read_toml
-from services.inspections.models import Severity
+from services.inspections.severity import Severity
 
 FILE = Path(__file__).parent / "data" / "risk.toml"
 DAYS_PER_YEAR = 365.25

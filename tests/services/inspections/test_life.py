@@ -172,7 +172,7 @@ class TestConcurrentChanges:
         answers = await asyncio.gather(
             *(p.does("startInspection", number=planned["number"], version=1) for p in people)
         )
-        assert sorted(a.get("code", a["__typename"]) for a in answers) == [
+        assert sorted(str(a.get("code", a["__typename"])) for a in answers) == [
             "Inspection",
             "OUTDATED_VERSION",
             "OUTDATED_VERSION",

@@ -41,6 +41,12 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_checklist_code"), "checklist", ["code"], unique=False)
     op.create_table(
+        "imported_row",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("content_hash", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "known_business",
         sa.Column("number", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -50,6 +56,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number"),
     )
     op.create_index(op.f("ix_known_business_registered_by"), "known_business", ["registered_by"], unique=False)
+    op.create_table(
+        "premises",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("latitude", sa.Float(), nullable=True),
+        sa.Column("longitude", sa.Float(), nullable=True),
+        sa.Column("described_on", sa.Date(), nullable=False),
+        sa.Column("described_by", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_premises_name"), "premises", ["name"], unique=False)
     op.create_table(
         "inspection",
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
@@ -113,6 +133,18 @@ def upgrade() -> None:
         postgresql_where=sa.text("reason = 'FIRST'"),
     )
     op.create_table(
+        "premises_visit",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("premises_id", sa.String(), nullable=False),
+        sa.Column("on", sa.Date(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["premises_id"],
+            ["premises.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_premises_visit_premises_id"), "premises_visit", ["premises_id"], unique=False)
+    op.create_table(
         "finding",
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
         sa.Column("inspection_id", sa.Uuid(as_uuid=False), nullable=False),
@@ -137,6 +169,28 @@ def upgrade() -> None:
         sa.UniqueConstraint("inspection_id", "round", "item_code"),
     )
     op.create_index(op.f("ix_finding_inspection_id"), "finding", ["inspection_id"], unique=False)
+    op.create_table(
+        "infraction",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("visit_id", sa.String(), nullable=False),
+        sa.Column("details", postgresql.JSONB(), nullable=False),
+        sa.Column("law", sa.String(), nullable=True),
+        sa.Column("section", sa.String(), nullable=True),
+        sa.Column(
+            "severity",
+            sa.Enum("MINOR", "SIGNIFICANT", "CRUCIAL", name="severity", native_enum=False, length=40),
+            nullable=True,
+        ),
+        sa.Column("action", sa.String(), nullable=True),
+        sa.Column("outcome", sa.String(), nullable=True),
+        sa.Column("fined_cents", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["premises_visit.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_infraction_visit_id"), "infraction", ["visit_id"], unique=False)
     op.create_table(
         "review",
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
@@ -247,16 +301,23 @@ def downgrade() -> None:
     op.drop_table("transition")
     op.drop_index(op.f("ix_review_inspection_id"), table_name="review")
     op.drop_table("review")
+    op.drop_index(op.f("ix_infraction_visit_id"), table_name="infraction")
+    op.drop_table("infraction")
     op.drop_index(op.f("ix_finding_inspection_id"), table_name="finding")
     op.drop_table("finding")
+    op.drop_index(op.f("ix_premises_visit_premises_id"), table_name="premises_visit")
+    op.drop_table("premises_visit")
     op.drop_index("uq_first_inspection", table_name="inspection", postgresql_where=sa.text("reason = 'FIRST'"))
     op.drop_index("ix_inspection_by_status", table_name="inspection")
     op.drop_index("ix_inspection_by_date", table_name="inspection")
     op.drop_index(op.f("ix_inspection_business_number"), table_name="inspection")
     op.drop_index(op.f("ix_inspection_assigned_to"), table_name="inspection")
     op.drop_table("inspection")
+    op.drop_index(op.f("ix_premises_name"), table_name="premises")
+    op.drop_table("premises")
     op.drop_index(op.f("ix_known_business_registered_by"), table_name="known_business")
     op.drop_table("known_business")
+    op.drop_table("imported_row")
     op.drop_index(op.f("ix_checklist_code"), table_name="checklist")
     op.drop_table("checklist")
     op.execute("DROP FUNCTION refuse_change")
