@@ -46,7 +46,7 @@ ONTARIO_LATITUDES, ONTARIO_LONGITUDES = (41.6, 56.9), (-95.2, -74.3)
 OLDEST = date(1980, 1, 1)
 MOST_FINED_CENTS = 1_000_000_00
 LAW = re.compile(
-    r"\b(O\.? ?Reg\.?\s+\d+/\d+|Muni?cipal Code(?: Chapter)? \d+)\s*-?\s*Sec\.?\s*([\w.()]+)", re.IGNORECASE
+    r"\b(?:O\.? ?Reg\.?\s+(\d+/\d+)|Muni?cipal Code(?: Chapter)? (\d+))\s*Sec\.?\s*([\w.()]+)", re.IGNORECASE
 )
 
 
@@ -212,8 +212,8 @@ def _day(given: str) -> date:
 def _cents(given: str) -> int | None:
     if not given:
         return None
-    found = re.fullmatch(r"([0-9]{1,9})(?:\.([0-9]{2}))?", given)
-    cents = int(found[1]) * 100 + int(found[2] or 0) if found else MOST_FINED_CENTS + 1
+    found = re.fullmatch(r"([0-9]{1,9})(?:\.([0-9]{1,2}))?", given)
+    cents = int(found[1]) * 100 + int((found[2] or "").ljust(2, "0")) if found else MOST_FINED_CENTS + 1
     if cents > MOST_FINED_CENTS:
         raise _Unfit(
             "MALFORMED_AMOUNT",
@@ -274,15 +274,23 @@ def _premises(row: VisitRow) -> dict[str, Any]:
 
 
 def _infraction(row: VisitRow) -> dict[str, Any]:
-    named = LAW.search(row.details)
+    law, section = _law(row.details)
     return {
         "id": row.id,
         "visit_id": row.visit_id,
         "details": Text(en=row.details),
-        "law": " ".join(named[1].split()) if named else None,
-        "section": named[2].lower().rstrip(".") if named else None,
+        "law": law,
+        "section": section,
         "severity": row.severity,
         "action": row.action,
         "outcome": row.outcome,
         "fined_cents": row.fined_cents,
     }
+
+
+def _law(details: str) -> tuple[str | None, str | None]:
+    """The law and section that the details end in, if any, in one spelling: `O. REG  562/90 SEC. 59(C)` → 59(c)."""
+    if (named := LAW.search(details)) is None:
+        return None, None
+    law = f"O. Reg. {named[1]}" if named[1] else f"Toronto Municipal Code, c. {named[2]}"
+    return law, re.sub(r"\(\w+\)", lambda part: part[0].lower(), named[3]).rstrip(".")
