@@ -77,7 +77,7 @@ class StandardEntry(Entry):
 
     code: Code
     name: Bilingual
-    target: float = Field(gt=0, le=10_000)
+    target: float = Field(gt=0, le=10_000, strict=True, allow_inf_nan=False)
     unit: Unit
     percent: int = Field(ge=1, le=100, strict=True)
     lines: tuple[Line, ...] = ()

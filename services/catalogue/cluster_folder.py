@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +17,52 @@ from pydantic import ValidationError
 from services.catalogue.cluster_file import ClusterEntry, MinistryEntry, entries
 from services.kit.inputs import explain
 from services.kit.language import Words
+from services.kit.service import StartRefused
 
 LARGEST_FILE = 1 << 20
+MOST_PROBLEMS = 50  # of one file; whoever mends so many starts with those
 NOT_CLUSTERS = frozenset({"access.toml"})  # roles and scopes; lives in the same folder
 Where = tuple[Any, ...]
 
 _REMEDIES: Mapping[str, Words] = {
     "missing": Words("add this key", "ajoutez cette clé"),
+    "string_too_short": Words("it is empty; write a text here", "ce texte est vide; écrivez-le"),
+    "string_type": Words("write a text between quotation marks", "écrivez un texte entre guillemets droits"),
+    "int_type": Words(
+        "write a whole number without quotation marks, such as 80", "écrivez un nombre entier sans guillemets, comme 80"
+    ),
+    "float_type": Words("write a number without quotation marks", "écrivez un nombre sans guillemets"),
+    "float_parsing": Words("write a number without quotation marks", "écrivez un nombre sans guillemets"),
+    "finite_number": Words("write a number that is one", "écrivez un nombre véritable"),
+    "tuple_type": Words(
+        "write a list between [ ], or one [[table]] for each entry",
+        "écrivez une liste entre [ ], ou une [[table]] par élément",
+    ),
+    "model_type": Words(
+        'write a table; for a text: {{ en = "…", fr = "…" }}',
+        'écrivez une table; pour un texte : {{ en = "…", fr = "…" }}',
+    ),
+    "date_type": Words("write a day, such as 2026-01-31", "écrivez un jour, comme 2026-01-31"),
+    "date_parsing": Words("write a day, such as 2026-01-31", "écrivez un jour, comme 2026-01-31"),
+    "date_from_datetime_inexact": Words(
+        "write the day alone, such as 2026-01-31", "écrivez le jour seul, comme 2026-01-31"
+    ),
     "extra_forbidden": Words("remove this key, or correct its spelling", "retirez cette clé ou corrigez-la"),
     "string_pattern_mismatch": Words(
         "use lower-case letters and digits, joined by single hyphens (underscores in a subgraph's name)",
         "utilisez des minuscules et des chiffres, joints par des traits d’union (de soulignement pour un sous-graphe)",
     ),
-    "enum": Words("use one of: {expected}", "utilisez l’une de ces valeurs : {expected}"),
+    "enum": Words("use one of: {expected}", "utilisez l’une de ces valeurs : {expected_fr}"),
     "fees_out_of_order": Words(
         "put the fees in order of their date, each date once",
         "mettez les frais par ordre de date, chaque date une fois",
     ),
-    "url_parsing": Words(
-        "write an address such as http://127.0.0.1:8101/graphql", "écrivez une adresse complète en http"
+    **dict.fromkeys(
+        ("url_parsing", "url_scheme", "url_type"),
+        Words(
+            "write an address such as http://127.0.0.1:8101/graphql",
+            "écrivez une adresse comme http://127.0.0.1:8101/graphql",
+        ),
     ),
 }
 
@@ -51,7 +79,7 @@ class Problem:
         return f"{self.file}:{self.line}: {self.words.en} / {self.words.fr}"
 
 
-class ClusterFilesRefused(Exception):
+class ClusterFilesRefused(StartRefused):
     """The cluster files cannot be used as they are; nothing was changed."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -86,7 +114,7 @@ def read_folder(folder: Path) -> tuple[ClusterEntry, ...]:
             "aucun fichier de groupe ici; indiquez leur dossier dans CLUSTERS_DIR",
         )
         problems.append(Problem(str(folder), 0, words))
-    problems += _between(read)
+    problems += islice(_between(read), MOST_PROBLEMS)
     if problems:
         raise ClusterFilesRefused(problems)
     return tuple(r.cluster for r in read)
@@ -94,10 +122,11 @@ def read_folder(folder: Path) -> tuple[ClusterEntry, ...]:
 
 def _read(path: Path) -> _Read:
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_FILE + 1)
         if len(raw) > LARGEST_FILE:
             raise _refused(path, 0, "the file is larger than 1 MiB; split it", "le fichier dépasse 1 Mio; divisez-le")
-        text = raw.decode("utf-8")
+        text = raw.decode("utf-8-sig")
         data = tomllib.loads(text)
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
@@ -107,14 +136,18 @@ def _read(path: Path) -> _Read:
         line = int(found[1]) if found else text.count("\n") + 1
         what = str(error).partition(" (at ")[0]
         en = f"not TOML ({what}); correct the line"
-        raise _refused(path, line, en, f"ce n’est pas du TOML ({what}); corrigez la ligne") from None
+        raise _refused(path, line, en, f"ce n’est pas du TOML (« {what} »); corrigez la ligne") from None
+    except (RecursionError, ValueError):  # tomllib's own limits: nesting, and the digits of a number
+        en = "a value is nested too deeply or has too many digits; write it as other files do"
+        fr = "une valeur est trop imbriquée ou compte trop de chiffres; écrivez-la comme dans les autres fichiers"
+        raise _refused(path, 0, en, fr) from None
     except OSError as error:
         en = f"cannot be read ({error.strerror}); check its permissions"
         raise _refused(path, 0, en, f"illisible ({error.strerror}); vérifiez ses permissions") from None
     try:
         return _Read(path.name, text, ClusterEntry.model_validate(data))
     except ValidationError as error:
-        found_errors = error.errors(include_url=False, include_input=False)
+        found_errors = error.errors(include_url=False, include_input=False)[:MOST_PROBLEMS]
         raise ClusterFilesRefused([_explained(path.name, text, e) for e in found_errors]) from None
 
 
@@ -124,7 +157,8 @@ def _refused(path: Path, line: int, en: str, fr: str) -> ClusterFilesRefused:
 
 def _explained(file: str, text: str, error: Any) -> Problem:
     where, kind, context = tuple(error["loc"]), error["type"], error.get("ctx") or {}
-    kind = "enum" if kind == "literal_error" else kind
+    if "expected" in context:
+        context["expected_fr"] = str(context["expected"]).replace(" or ", " ou ")
     remedy = _REMEDIES.get(kind)
     words = remedy.filled(**context) if remedy else Words(*explain(kind, context))
     name = ".".join(map(str, where))
@@ -133,23 +167,25 @@ def _explained(file: str, text: str, error: Any) -> Problem:
 
 def _between(read: Sequence[_Read]) -> Iterator[Problem]:
     """Problems that show only when all files are seen together."""
-    seen: dict[tuple[str, str], _Read] = {}
+    seen: dict[tuple[str, str], tuple[_Read, Where]] = {}
     named: dict[str, MinistryEntry] = {}
     for one in read:
-        own = [m.code for m in one.cluster.ministries]
+        own: set[str] = set()
         for i, ministry in enumerate(one.cluster.ministries):
-            at: Where = ("ministries", i, "name")
             if named.setdefault(ministry.code, ministry) != ministry:
-                en = f"{ministry.code} is named otherwise in another file; write it alike in both"
-                yield one.problem(at, en, f"{ministry.code} porte un autre nom ailleurs; écrivez-le pareillement")
-            if own.index(ministry.code) != i:
+                en = f"{ministry.code} is named otherwise in another place; write it alike in both"
+                fr = f"{ministry.code} porte un autre nom ailleurs; écrivez-le pareillement"
+                yield one.problem(("ministries", i, "name"), en, fr)
+            if ministry.code in own:
                 en = f"{ministry.code} stands twice in this file; remove one"
                 yield one.problem(("ministries", i, "code"), en, f"{ministry.code} figure deux fois; retirez-en un")
+            own.add(ministry.code)
         for kind, code, where in entries(one.cluster):
-            first = seen.setdefault((kind, code), one)
-            if first is not one or entries(one.cluster).index((kind, code, where)) != _first(one, kind, code):
-                en = f"the {kind} {code} is already in {first.file}; choose another code or remove one"
-                fr = f"{code} figure déjà dans {first.file}; choisissez un autre code ou retirez-en un"
+            first, there = seen.setdefault((kind, code), (one, where))
+            if first is not one or there != where:
+                place = f"{first.file}:{line_of(first.text, there)}"
+                en = f"the {kind} {code} is already at {place}; choose another code or remove one"
+                fr = f"{code} figure déjà à {place}; choisissez un autre code ou retirez-en un"
                 yield one.problem(where, en, fr)
         for i, service in enumerate(one.cluster.services):
             if service.ministry not in own:
@@ -157,10 +193,6 @@ def _between(read: Sequence[_Read]) -> Iterator[Problem]:
         for i, subgraph in enumerate(one.cluster.subgraphs):
             if subgraph.owner not in own:
                 yield _stranger(one, ("subgraphs", i, "owner"), subgraph.owner)
-
-
-def _first(one: _Read, kind: str, code: str) -> int:
-    return next(i for i, (k, c, _) in enumerate(entries(one.cluster)) if (k, c) == (kind, code))
 
 
 def _stranger(one: _Read, where: Where, code: str) -> Problem:
@@ -180,13 +212,14 @@ def line_of(text: str, where: Where) -> int:
     seen: dict[str, int] = {}  # index of the latest entry of each array of tables
     table: list[str] | None = []  # the path of the table we are in; None where the wanted path does not lead
     for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[\[\s*([\w.]+)\s*\]\]", line):
-            name = header[1]
+        if header := re.match(r"\s*(\[{1,2})\s*([\w.]+)\s*\]{1,2}\s*(#|$)", line):
+            name = header[2]
             seen = {n: i for n, i in seen.items() if not n.startswith(f"{name}.")}
             seen[name] = seen.get(name, -1) + 1
             keys = name.split(".")
             at = [seen.get(".".join(keys[: n + 1]), 0) for n in range(len(keys))]
-            table = keys if names[: len(keys)] == keys and at == indices[: len(keys)] else None
+            single = header[1] == "["  # counts no entries
+            table = keys if names[: len(keys)] == keys and (single or at == indices[: len(keys)]) else None
             if table and len(table) > depth:
                 best, depth = number, len(table)
         elif table is not None and (key := re.match(r"\s*(\w+)\s*=", line)):

@@ -9,6 +9,7 @@ from pathlib import Path
 import strawberry
 from sqlmodel import col, select
 
+from services.catalogue.cluster_file import ClusterEntry
 from services.catalogue.cluster_folder import read_folder
 from services.catalogue.loading import load
 from services.catalogue.models import Cluster, GovernmentService, Ministry, service
@@ -43,7 +44,13 @@ async def government_service(db: Db, code: strawberry.ID) -> GovernmentService |
     return await db.one(GovernmentService, code)
 
 
+@service.check
+def cluster_files() -> tuple[ClusterEntry, ...]:
+    """The cluster files, from CLUSTERS_DIR or the repository. Raises ClusterFilesRefused: a bad file stops the start."""
+    return read_folder(Path(os.environ.get("CLUSTERS_DIR") or CLUSTERS))
+
+
 @service.seed
 async def load_clusters(db: Db) -> None:
-    """The cluster files, from CLUSTERS_DIR or the repository, into the database. A bad file stops the start."""
-    await load(db, read_folder(Path(os.environ.get("CLUSTERS_DIR") or CLUSTERS)))
+    """What the cluster files say, into the database."""
+    await load(db, cluster_files())

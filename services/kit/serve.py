@@ -23,7 +23,7 @@ from starlette.routing import Route
 from services.kit import database, faults, logs, migrate, tracing
 from services.kit.bus import Bus
 from services.kit.feed import Feed
-from services.kit.service import Service
+from services.kit.service import Service, StartRefused
 from services.kit.settings import Settings, service_settings
 from services.kit.tokens import Keys, Verifier, http_source
 from services.kit.view import GraphQLView
@@ -148,11 +148,19 @@ def load(name: str) -> Service:
 
 
 def run(name: str) -> None:
-    """Run a service by its name until it is told to stop. Reads the environment."""
+    """Run a service by its name until it is told to stop. Reads the environment. Exits with 1 where a check says what
+    must be mended first, and with 3 where the start failed."""
     settings = service_settings(name)
     logs.configure(name, settings.log_level)
     tracing.configure(name)
-    parts = Parts(load(name), settings)
+    service = load(name)
+    try:
+        for check in service.checks:
+            check()
+    except StartRefused as refused:
+        sys.stderr.write(f"{refused}\n")  # for whoever mends it: no stack, no JSON
+        sys.exit(1)
+    parts = Parts(service, settings)
     config = uvicorn.Config(
         application(parts),
         host=settings.host,

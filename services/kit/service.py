@@ -27,10 +27,14 @@ from services.kit.resolvers import external, field
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-__all__ = ["Handler", "Service", "external", "field"]
+__all__ = ["Handler", "Service", "StartRefused", "external", "field"]
 
 C = TypeVar("C", bound=type)
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class StartRefused(Exception):
+    """A service cannot start until a person mends something; the text says what, where and how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Service:
         self.events: dict[str, type[Event]] = {}
         self.routes: list[BaseRoute] = []
         self.seeds: list[Callable[[Db], Awaitable[None]]] = []
+        self.checks: list[Callable[[], object]] = []
         self._types: list[type] = []
         self._models: list[tuple[type, dict[str, Any]]] = []
         self._roots: dict[str, list[tuple[Callable[..., Any], str | None]]] = {
@@ -169,6 +174,11 @@ class Service:
     def seed(self, function: Callable[[Db], Awaitable[None]]) -> Callable[[Db], Awaitable[None]]:
         """A function that runs at every start in one transaction, and finds its work done from the second time on."""
         self.seeds.append(function)
+        return function
+
+    def check(self, function: F) -> F:
+        """A function that runs before the service starts, and raises StartRefused where it must not."""
+        self.checks.append(function)
         return function
 
     # -- schema
