@@ -228,8 +228,8 @@ def _shown(assessment: risk.Assessment) -> RiskScore:
         band=RiskBand(assessment.band),
         model_version=assessment.version,
         factors=[
-            RiskFactor(f.code, Text(**words.labels[f.code].model_dump()), round(f.value, 3), round(f.contribution, 4))
+            RiskFactor(f.code, words.labels[f.code].as_text(), round(f.value, 3), round(f.contribution, 4))
             for f in assessment.factors
         ],
-        contest=Text(**words.contest.model_dump()),
+        contest=words.contest.as_text(),
     )

@@ -1,39 +1,25 @@
 """Checklists from their files into the database. A published version never changes; a higher version retires it."""
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import strawberry
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 from sqlmodel import col, select
 
+from services.inspections.data_files import BadData, Both, Part, read
 from services.inspections.models import Checklist
 from services.inspections.rows import now
 from services.inspections.severity import Severity
 from services.inspections.subgraph import service
 from services.kit.database import Db
-from services.kit.text import Text
 
 FOLDER = Path(__file__).parent / "data" / "checklists"
 
 
-class BadData(ValueError):
-    """A data file is not what it should be. Says file, place and remedy."""
-
-
-class Both(BaseModel):
-    """A text that a file must give in both languages."""
-
-    model_config = ConfigDict(extra="forbid")
-    en: str = Field(min_length=1)
-    fr: str = Field(min_length=1)
-
-
-class ItemData(BaseModel):
+class ItemData(Part):
     """An item of a checklist's file; `law` is a key of the file's laws."""
 
-    model_config = ConfigDict(extra="forbid")
     code: str = Field(pattern=r"^[A-Z]{2}-\d{2}$")
     law: str
     section: str = Field(min_length=1)
@@ -41,10 +27,9 @@ class ItemData(BaseModel):
     question: Both
 
 
-class ChecklistData(BaseModel):
+class ChecklistData(Part):
     """A checklist's file."""
 
-    model_config = ConfigDict(extra="forbid")
     code: str = Field(pattern=r"^[a-z][a-z-]{2,39}$")
     version: int = Field(ge=1)
     title: Both
@@ -65,22 +50,9 @@ class ChecklistData(BaseModel):
         ]
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """A data file. Raises BadData for what is no TOML."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadData(f"{path}: {error}; correct the file") from None
-
-
 def read_checklist(path: Path) -> ChecklistData:
     """A checklist from its file. Raises BadData, naming the place."""
-    try:
-        found = ChecklistData.model_validate(read_toml(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise BadData(f"{path}: {place}: {first['msg']}; correct the file") from None
+    found = read(path, ChecklistData)
     codes = [item.code for item in found.items]
     if twice := {code for code in codes if codes.count(code) > 1}:
         raise BadData(f"{path}: items: {', '.join(sorted(twice))} is there twice; give each item a code of its own")
@@ -92,7 +64,7 @@ def read_checklist(path: Path) -> ChecklistData:
 async def publish(db: Db, data: ChecklistData) -> Checklist:
     """Store a version, retire the lower ones. Raises BadData when the version is there with other content."""
     held = await db.one(Checklist, data.id)
-    title, sector = Text(**data.title.model_dump()), Text(**data.sector.model_dump())
+    title, sector = data.title.as_text(), data.sector.as_text()
     if held is None:
         held = Checklist(
             id=strawberry.ID(data.id),

@@ -12,20 +12,12 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from services.inspections.checklists import BadData, Both, read_toml
+from services.inspections.data_files import Both, Part, read
 from services.inspections.severity import Severity
 
 FILE = Path(__file__).parent / "data" / "risk.toml"
 DAYS_PER_YEAR = 365.25
 BANDS = ("HIGH", "MODERATE")  # from the top; below them all is LOW
-
-
-class Part(BaseModel):
-    """A part of the model's file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Newness(Part):
@@ -120,10 +112,7 @@ class Assessment:
 @cache
 def model(path: Path = FILE) -> Model:
     """The model that ships. Raises BadData."""
-    try:
-        return Model.model_validate(read_toml(path))
-    except ValidationError as error:
-        raise BadData(f"{path}: {error}; correct the file") from None
+    return read(path, Model)
 
 
 def assess(known: Known, today: date, by: Model) -> Assessment:

@@ -5,12 +5,13 @@ from functools import cache
 from pathlib import Path
 
 import strawberry
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 from sqlalchemy import select as select_value
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
 from services.inspections import access, business_days, checklists, refusals
+from services.inspections.data_files import Part, read
 from services.inspections.events import BusinessRegistered, InspectionScheduled
 from services.inspections.known_business import KnownBusiness
 from services.inspections.models import NUMBERS, Checklist, Inspection, InspectionReason, Transition
@@ -24,10 +25,9 @@ BY_RULE = "rule"
 PLANNED_AT_MOST = timedelta(days=730)
 
 
-class FirstVisit(BaseModel):
+class FirstVisit(Part):
     """With which checklist, and within how many business days, a new business is visited."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     checklist: str
     within_business_days: int = Field(ge=1, le=260)
 
@@ -38,10 +38,9 @@ class SectorRule(FirstVisit):
     sectors: frozenset[str]
 
 
-class Rules(BaseModel):
+class Rules(Part):
     """The file of rules."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     default: FirstVisit
     rules: tuple[SectorRule, ...]
 
@@ -53,10 +52,7 @@ class Rules(BaseModel):
 @cache
 def first_visit_rules(path: Path = RULES) -> Rules:
     """The rules that ship. Raises BadData."""
-    try:
-        return Rules.model_validate(checklists.read_toml(path))
-    except ValidationError as error:
-        raise checklists.BadData(f"{path}: {error}; correct the file") from None
+    return read(path, Rules)
 
 
 @service.on(BusinessRegistered)

@@ -50,6 +50,10 @@ class Person:
 
     async def run(self, text: str, language: str = "en", **variables: Any) -> Answer:
         """An operation's whole answer."""
+        return await self.sends(orjson.dumps({"query": text, "variables": variables}), language)
+
+    async def sends(self, body: bytes, language: str = "en") -> Answer:
+        """The answer to any body."""
         headers = {"content-type": "application/json", "accept-language": language}
         if self.username:
             access = tokens.token(
@@ -59,7 +63,7 @@ class Person:
                 realm_access={"roles": list(self.roles)},
             )
             headers["authorization"] = f"Bearer {access}"
-        return await self.client.post(orjson.dumps({"query": text, "variables": variables}), headers)
+        return await self.client.post(body, headers)
 
     async def ask(self, text: str, **variables: Any) -> Any:
         """The data of an operation that must not fail."""
