@@ -42,9 +42,15 @@ class ContactCentres:
     batch_size = 500
 
     def read(self, path: Path) -> Iterator[Parsed[LineMonth] | Rejected]:
-        """A line's month per row. Raises FileRefused."""
-        for item in csv_records(path, (LINE, MONTH, YEAR, CALLS, WAIT)):
-            yield item if isinstance(item, Rejected) else line_month(item)
+        """A line's month per row, each month once. Raises FileRefused."""
+        seen: dict[tuple[str, date], int] = {}
+        for row in csv_records(path, (LINE, MONTH, YEAR, CALLS, WAIT)):
+            item = row if isinstance(row, Rejected) else line_month(row)
+            if isinstance(item, Parsed):
+                first = seen.setdefault((item.record.line, item.record.month), item.line)
+                yield item if first == item.line else _repeated(item, first)
+            else:
+                yield item
 
     async def write(self, db: Db, batch: Sequence[Parsed[LineMonth]]) -> Outcomes:
         """Measured results of the lines' standards, with the target that holds now."""
@@ -121,3 +127,11 @@ def _unknown(item: Parsed[LineMonth]) -> Rejected:
         f"aucune norme de service ne compte la ligne « {name} »; ajoutez-la à une norme dans le fichier du groupe",
     )
     return Rejected(item.line, "UNKNOWN_LINE", reason, name)
+
+
+def _repeated(item: Parsed[LineMonth], first: int) -> Rejected:
+    reason = Words(
+        f"this month of the line stands at line {first} already; keep one of the two",
+        f"ce mois du service téléphonique figure déjà à la ligne {first}; gardez l’un des deux",
+    )
+    return Rejected(item.line, "REPEATED_MONTH", reason, item.record.line)
