@@ -60,9 +60,12 @@ class Door:
         """Each result of a subscription, until the door says that it is complete. Raises JourneyBroken."""
         headers = self._headers(Language.EN, "text/event-stream")
         body = _body(operation, variables)
+        deadline = time.monotonic() + PATIENCE_S
         try:
             with self._http.stream("POST", self.endpoint, json=body, headers=headers, timeout=PATIENCE_S) as answer:
-                for line in answer.iter_lines():
+                for line in answer.iter_lines():  # the door sends a comment at least every 15 s
+                    if time.monotonic() > deadline:
+                        raise JourneyBroken(f"{operation}: not complete within {PATIENCE_S:.0f} s")
                     if line == "event: complete":
                         return
                     if line.startswith("data:") and len(line) > len("data: "):

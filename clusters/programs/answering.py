@@ -118,6 +118,7 @@ class Programs:
             durable=DURABLE,
             pull_sub=PullSub(batch_size=10, timeout=5.0),
             ack_policy=AckPolicy.MANUAL,
+            no_reply=True,
         )
 
         @subscribe

@@ -59,9 +59,9 @@ class Relay:
                 while await self.publish_some():
                     pass
                 pause_s = IDLE_S
-            except _AWAY as error:
+            except Exception as error:  # whatever it is, the outbox must go on when it is over
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
-                _LOG.warning("outbox_waits", error=type(error).__name__, pause_s=pause_s)
+                _LOG.warning("outbox_waits", pause_s=pause_s, exc_info=not isinstance(error, _AWAY), error=repr(error))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), pause_s)
 
@@ -120,6 +120,8 @@ class Bus:
         database = self._database
         database.on_events = self.relay.wake
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self.worker.run())]
+        for task in self._tasks:
+            task.add_done_callback(_noted)
 
     async def stop(self) -> None:
         """Stop taking events, then close the connection. Work in hand is rolled back and taken again at the next start."""
@@ -148,6 +150,7 @@ class Bus:
             durable=durable,
             pull_sub=PullSub(batch_size=AT_ONCE, timeout=5.0),
             ack_policy=AckPolicy.MANUAL,
+            no_reply=True,
         )
 
         @subscribe
@@ -159,12 +162,19 @@ class Bus:
 
     def _follow(self, event: type[Event]) -> None:
         """A plain subscription that hands each event to the subscriptions of this process."""
-        subscribe = self.broker.subscriber(subject_of(event.type))
+        # FastStream answers what it hears, and here the answer would reach the publisher in place of the stream's own.
+        subscribe = self.broker.subscriber(subject_of(event.type), no_reply=True)
 
         @subscribe
         async def follow(message: NatsMessage) -> None:
             with contextlib.suppress(ValueError, KeyError):  # a malformed one is the inbox's business
                 self._feed.publish(event.model_validate(_decoded(message.body)["data"]))
+
+
+def _noted(task: "asyncio.Task[None]") -> None:
+    """Nothing that runs for ever may end unseen."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _LOG.error("task_ended", exc_info=error)
 
 
 def _decoded(body: bytes) -> dict[str, Any]:

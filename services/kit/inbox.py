@@ -110,8 +110,9 @@ class Worker:
             try:
                 while await self.handle_one():
                     pass
-            except (OSError, TimeoutError) as error:  # the database is away: the inbox waits with it
-                _LOG.warning("inbox_waits", error=type(error).__name__)
+            except Exception as error:  # the database is away, mostly: the inbox waits with it
+                away = isinstance(error, OSError | TimeoutError)
+                _LOG.warning("inbox_waits", exc_info=not away, error=repr(error))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), IDLE_S)
 
