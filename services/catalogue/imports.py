@@ -67,7 +67,7 @@ class ContactCentres:
                 added += 1
             elif (old.value, old.volume) != (record.wait_minutes, record.calls):
                 old.value, old.volume = record.wait_minutes, record.calls
-                old.target, old.published_at = standard.target, datetime.now(UTC)
+                old.target, old.published_at, old.published_by = standard.target, datetime.now(UTC), None
                 changed += 1
         return Outcomes(added, changed, len(known) - added - changed, rejected)
 

@@ -193,7 +193,8 @@ class ServiceStandard(Row, table=True):
 
 @service.object_type()
 class MeasuredResult(Row, table=True):
-    """What one month achieved, beside the target that held when it was published."""
+    """What one month achieved, beside the target that held when it was published. `line` is the telephone line that
+    was measured; empty where the standard counts none."""
 
     standard_code: str = Field(primary_key=True, exclude=True)
     month: date = Field(primary_key=True)
@@ -202,6 +203,7 @@ class MeasuredResult(Row, table=True):
     target: float
     volume: int
     published_at: datetime = Field(sa_type=DateTime(timezone=True))
+    published_by: str | None = Field(default=None, exclude=True)  # a subject; null for what a file said
 
     def met(self) -> bool | None:
         """Whether the target was met; null for a month in which nobody asked."""

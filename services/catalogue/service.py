@@ -1,6 +1,6 @@
 """The catalogue: who delivers what, what it promises and what was really achieved. Importing this declares the service.
 
-Everything here is public.
+Reading is public. What the cluster files say is changed there; results are imported, or published by administrators.
 """
 
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 import strawberry
 from sqlmodel import col, select
 
+from services.catalogue import publishing  # noqa: F401 - declares its mutation
 from services.catalogue.cluster_file import ClusterEntry
 from services.catalogue.cluster_folder import read_folder
 from services.catalogue.loading import load

@@ -44,6 +44,11 @@ async def results(database: Database) -> Any:
     return answer.data["governmentService"]["standards"][0]
 
 
+async def kept(database: Database) -> list[MeasuredResult]:
+    async with database.transaction() as db:
+        return await db.all(select(MeasuredResult))
+
+
 class TestImporting:
     async def test_a_month_becomes_a_result_beside_its_target(self, river: Database, tmp_path: Path) -> None:
         assert counts(await imported(river, tmp_path, JANUARY, FEBRUARY)) == (2, 2, 0, 0, 0)
@@ -57,9 +62,9 @@ class TestImporting:
 
     async def test_the_same_file_again_changes_nothing(self, river: Database, tmp_path: Path) -> None:
         await imported(river, tmp_path, JANUARY, FEBRUARY)
-        before = await river.reader().all(select(MeasuredResult.published_at))
+        before = [row.published_at for row in await kept(river)]
         assert counts(await imported(river, tmp_path, JANUARY, FEBRUARY)) == (2, 0, 0, 2, 0)
-        assert await river.reader().all(select(MeasuredResult.published_at)) == before
+        assert [row.published_at for row in await kept(river)] == before
 
     async def test_a_corrected_month_is_published_anew(self, river: Database, tmp_path: Path) -> None:
         await imported(river, tmp_path, JANUARY, FEBRUARY)
@@ -170,7 +175,7 @@ class TestRejecting:
             await import_file(importer, path, river)
         assert says in refused.value.words.en
         assert refused.value.words.fr != refused.value.words.en
-        assert await river.reader().all(select(MeasuredResult)) == []
+        assert await kept(river) == []
 
     async def test_a_file_that_is_not_there_is_refused(self, river: Database, tmp_path: Path) -> None:
         with pytest.raises(FileRefused):

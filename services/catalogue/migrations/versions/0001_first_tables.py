@@ -48,6 +48,7 @@ def upgrade() -> None:
         sa.Column("target", sa.Float(), nullable=False),
         sa.Column("volume", sa.Integer(), nullable=False),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("published_by", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("standard_code", "month", "line"),
     )
     op.create_table(
