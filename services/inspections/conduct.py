@@ -99,8 +99,9 @@ async def record_findings(db: Db, caller: Caller, input: RecordFindingsInput) ->
     _move(db, inspection, Move.RECORD, caller)
     if inspection.assigned_to != caller.subject:
         raise refusals.AnotherInspector()
-    if missing := [duty.value for duty in FirstContactDuty if duty not in input.first_contact]:
-        raise refusals.FirstContactIncomplete(missing=", ".join(missing))
+    if missing := [duty.words for duty in FirstContactDuty if duty not in input.first_contact]:
+        english, french = (", ".join(half) for half in zip(*((w.en, w.fr) for w in missing), strict=True))
+        raise refusals.FirstContactIncomplete(missing_en=english, missing_fr=french)
     checklist = await db.one(Checklist, inspection.checklist_id)
     assert checklist is not None  # noqa: S101 - a foreign key
     items = {item.code: item for item in checklist._items()}

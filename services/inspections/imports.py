@@ -278,7 +278,7 @@ def _infraction(row: VisitRow) -> dict[str, Any]:
     return {
         "id": row.id,
         "visit_id": row.visit_id,
-        "details": Text(en=row.details),
+        "details": Text(en=row.details, fr=None),
         "law": law,
         "section": section,
         "severity": row.severity,

@@ -4,6 +4,7 @@ A checklist's version never changes once it was used, and an inspection keeps th
 happened to an inspection is only ever added to (`transition`), which the database itself enforces.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -23,6 +24,7 @@ from services.inspections.severity import GRAVITY, Severity
 from services.inspections.subgraph import service
 from services.kit.caller import Caller
 from services.kit.database import Db
+from services.kit.language import Words
 from services.kit.text import Text, text_column
 
 if TYPE_CHECKING:
@@ -64,6 +66,21 @@ class FirstContactDuty(Enum):
     STATED_AUTHORITY = "STATED_AUTHORITY"
     EXPLAINED_PROCESS = "EXPLAINED_PROCESS"
     LEFT_CONTACT_NUMBER = "LEFT_CONTACT_NUMBER"
+
+    @property
+    def words(self) -> Words:
+        """The duty for a person."""
+        return _DUTIES[self]
+
+
+_DUTIES: Mapping[FirstContactDuty, Words] = {
+    FirstContactDuty.INTRODUCED_SELF_AND_MINISTRY: Words(
+        "introduce yourself and the ministry", "se présenter et nommer le ministère"
+    ),
+    FirstContactDuty.STATED_AUTHORITY: Words("state the authority", "indiquer ses pouvoirs"),
+    FirstContactDuty.EXPLAINED_PROCESS: Words("explain the process", "expliquer la démarche"),
+    FirstContactDuty.LEFT_CONTACT_NUMBER: Words("leave a contact number", "laisser un numéro où joindre le ministère"),
+}
 
 
 def inspection_reference() -> Any:

@@ -115,10 +115,8 @@ class ReasonNeeded(
 class FirstContactIncomplete(
     Refusal,
     field="firstContact",
-    en="At first contact an inspector introduces self and ministry, states the authority, explains the process and leaves a "
-    "contact number. Missing: {missing}.",
-    fr="Au premier contact, on se présente avec son ministère, on indique ses pouvoirs, on explique la démarche et on laisse "
-    "un numéro. Il manque : {missing}.",
+    en="Some of what an inspector owes at first contact was not done: {missing_en}. Do it, then record.",
+    fr="Une partie de ce que l’on doit au premier contact n’a pas été faite : {missing_fr}. Faites-le, puis consignez.",
 ):
     """The code of professionalism comes before any finding."""
 
@@ -159,7 +157,7 @@ class NoOpenFinding(
 class OpenFindings(
     Refusal,
     field="number",
-    en="{count} findings wait for their correction. Confirm the corrections, then close.",
-    fr="{count} constats attendent leur correction. Confirmez les corrections, puis fermez.",
+    en="Findings that wait for their correction: {count}. Confirm the corrections, then close.",
+    fr="Constats en attente de correction : {count}. Confirmez les corrections, puis fermez.",
 ):
     """Closed means settled."""
