@@ -195,7 +195,7 @@ def _move(db: Db, inspection: Inspection, move: Move, caller: Caller, note: str 
         position=inspection.version,
         status=following,
         by=caller.subject,
-        note=note,
+        remark=note,
     )
     db.add(inspection, step)
 

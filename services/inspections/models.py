@@ -187,8 +187,10 @@ class Inspection(Row, table=True):
         rows = [row for row in await db.where(Finding, inspection_id=self.id) if row.round == self.round]
         return sorted(rows, key=lambda finding: (-GRAVITY[finding.severity], finding.item_code))
 
-    async def reviews(self, db: Db) -> list["Review"]:
-        """What reviewers decided, in order."""
+    async def reviews(self, db: Db, caller: Caller) -> list["Review"]:
+        """What reviewers decided, in order, for those who work with inspections; none for others."""
+        if not access.works_here(caller):
+            return []
         return sorted(await db.where(Review, inspection_id=self.id), key=lambda review: review.at)
 
     async def history(self, db: Db) -> list["Transition"]:
@@ -241,4 +243,8 @@ class Transition(Row, table=True):
     status: InspectionStatus = one_of(InspectionStatus)
     at: datetime = moment(default_factory=now)
     by: str = Field(exclude=True)
-    note: str = ""
+    remark: str = Field(default="", exclude=True)
+
+    def note(self, caller: Caller) -> str | None:
+        """The reason that was given, for those who work with inspections; null for others."""
+        return self.remark if access.works_here(caller) else None

@@ -21,8 +21,8 @@ from services.kit.testing.database import copied, rolled_back, template, url_of
 Json = dict[str, Any]
 BUSINESS = "700000015"
 DUTIES = ["INTRODUCED_SELF_AND_MINISTRY", "STATED_AUTHORITY", "EXPLAINED_PROCESS", "LEFT_CONTACT_NUMBER"]
-INSPECTION = """id number status version reason scheduledFor businessNumber sector inspector notApplicable
-    startedAt recordedAt reviewedAt closedAt checklist { id code version }
+INSPECTION = """id number status version reason scheduledFor businessNumber business { businessNumber } sector
+    inspector notApplicable startedAt recordedAt reviewedAt closedAt checklist { id code version }
     findings { itemCode section severity comment law { en fr } correctedOnTheSpot correctBy correctedOn }
     reviews { decision comment } history { status note }"""
 

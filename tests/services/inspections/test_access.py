@@ -111,12 +111,18 @@ class TestWhoseInspectionsAreSeen:
         stranger = cast.person("stranger", "inspection:read", "inspection:conduct", "inspection:review")
         assert await stranger.reads(planned["number"]) is None
 
-    async def test_who_inspected_is_shown_to_those_who_work_with_inspections_only(self, cast: Cast) -> None:
+    async def test_who_inspected_and_what_reviewers_wrote_is_for_those_who_work_with_inspections(
+        self, cast: Cast
+    ) -> None:
         recorded = await cast.recorded()
+        given = {"number": recorded["number"], "version": recorded["version"], "comment": "Which refrigerator?"}
+        returned = await cast.administrator.does("reviewInspection", decision="SENT_BACK", **given)
         seen = await cast.owner.reads(recorded["number"])
-        assert recorded["inspector"] is not None
+        assert returned["inspector"] is not None
+        assert (returned["history"][-1]["note"], len(returned["reviews"])) == ("Which refrigerator?", 1)
         assert seen is not None
-        assert seen["inspector"] is None
+        assert "refrigerator" not in str(seen)
+        assert (seen["inspector"], seen["reviews"], seen["status"]) == (None, [], "STARTED")
 
     async def test_by_its_key_too_it_is_only_found_by_those_who_may_see_it(self, cast: Cast) -> None:
         planned = await cast.first_inspection()

@@ -181,7 +181,7 @@ class TestConcurrentChanges:
 
 class TestHistory:
     @pytest.mark.parametrize(
-        "statement", ["UPDATE transition SET note = 'x'", "DELETE FROM transition", "TRUNCATE review"]
+        "statement", ["UPDATE transition SET remark = 'x'", "DELETE FROM transition", "TRUNCATE review"]
     )
     async def test_the_database_refuses_to_change_it(self, shared: Cast, statement: str) -> None:
         await shared.first_inspection()

@@ -231,7 +231,7 @@ def upgrade() -> None:
         ),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("by", sa.String(), nullable=False),
-        sa.Column("note", sa.String(), nullable=False),
+        sa.Column("remark", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(
             ["inspection_id"],
             ["inspection.id"],
