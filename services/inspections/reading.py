@@ -20,10 +20,20 @@ async def inspection(db: Db, caller: Caller, number: str) -> Inspection | None:
 
 @service.query(scope=access.READ)
 async def inspections(
-    db: Db, caller: Caller, status: InspectionStatus | None = None, first: int | None = None, after: str | None = None
+    db: Db,
+    caller: Caller,
+    status: InspectionStatus | None = None,
+    mine: bool | None = None,
+    first: int | None = None,
+    after: str | None = None,
 ) -> Connection[Inspection]:
-    """The inspections that the caller may see, by day: an owner's own, or all for those who work with them."""
+    """The inspections that the caller may see, by day: an owner's own, or all for those who work with them.
+
+    `mine` leaves those that the caller conducts: an inspector's work list.
+    """
     found = select(Inspection).where(access.readable_numbers(caller, col(Inspection.business_number)))
     if status is not None:
         found = found.where(col(Inspection.status) == status)
+    if mine:
+        found = found.where(col(Inspection.assigned_to) == caller.subject)
     return await page(db, found, order=[col(Inspection.scheduled_for), col(Inspection.id)], first=first, after=after)

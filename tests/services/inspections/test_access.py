@@ -106,6 +106,30 @@ class TestWhoseInspectionsAreSeen:
             seen = await person.ask("{ inspections { edges { node { number } } } }")
             assert len(seen["inspections"]["edges"]) == 2
 
+    async def test_an_inspectors_work_list_holds_what_they_conduct(self, cast: Cast) -> None:
+        await cast.first_inspection()
+        planned = await cast.first_inspection("700000023")
+        await cast.inspector.does("startInspection", number=planned["number"], version=1)
+        text = "{ inspections(mine: true) { edges { node { number } } } }"
+        mine = await cast.inspector.ask(text)
+        others = await cast.colleague.ask(text)
+        assert [e["node"]["number"] for e in mine["inspections"]["edges"]] == [planned["number"]]
+        assert others["inspections"]["edges"] == []
+
+    async def test_inspections_are_listed_by_state_a_page_at_a_time_each_once(self, cast: Cast) -> None:
+        for n in range(5):
+            await cast.first_inspection(f"7000000{n:02}")
+        text = """query ($after: String) { inspections(status: SCHEDULED, first: 2, after: $after) {
+            edges { node { number } } pageInfo { hasNextPage endCursor } } }"""
+        found, after, more = list[str](), None, True
+        while more:
+            page = (await cast.inspector.ask(text, after=after))["inspections"]
+            found += [edge["node"]["number"] for edge in page["edges"]]
+            after, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+        assert len(found) == len(set(found)) == 5
+        started = await cast.inspector.ask("{ inspections(status: STARTED) { edges { cursor } } }")
+        assert started["inspections"]["edges"] == []
+
     async def test_a_scope_without_a_role_shows_nothing(self, cast: Cast) -> None:
         planned = await cast.first_inspection()
         stranger = cast.person("stranger", "inspection:read", "inspection:conduct", "inspection:review")
