@@ -5,12 +5,14 @@ Under pytest-xdist the controller starts both and its workers inherit the addres
 collects. Data goes to a temporary folder; PostgreSQL runs without fsync, since a lost test database costs nothing.
 """
 
+import asyncio
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ import pytest
 from clusters.local import nats, postgres, state
 from clusters.local.processes import free_port
 from clusters.topology import PARTS
+from services.kit.testing.database import template
 
 _started: list[nats.Nats | postgres.Postgres] = []
 _folder = pytest.StashKey[Path]()
@@ -60,6 +63,17 @@ def postgres_url() -> str:
 def nats_url() -> str:
     """A NATS server with JetStream, shared by the whole run: use stream and subject names of your own."""
     return os.environ["TEST_NATS_URL"]
+
+
+@pytest.fixture(scope="session")
+def template_of(postgres_url: str) -> Callable[[str], str]:
+    """The name of a service's template database; migrated when it is first asked for, once per worker."""
+
+    @cache
+    def of(service: str) -> str:
+        return asyncio.run(template(postgres_url, service))
+
+    return of
 
 
 @pytest.fixture(scope="session")

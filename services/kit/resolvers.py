@@ -2,7 +2,7 @@
 first, refuses hostile text, and runs a mutation in its one transaction."""
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -86,15 +86,19 @@ def reader(function: Function, scope: str | None) -> Function:
     return _dressed(resolve, function, provided, nullable=True)
 
 
-def method(function: Function, scope: str | None, requires: str | None, owner: type, nullable: bool) -> Function:
-    """A resolver of a field of a type. A required field that came null makes this one null, with an error."""
+def method(
+    function: Function, scopes: Sequence[str | None], requires: str | None, owner: type, nullable: bool
+) -> Function:
+    """A resolver of a field of a type, for who holds all its scopes. A required field that came null makes this one
+    null, with an error."""
     provided = injections(function)
     waits = inspect.iscoroutinefunction(function)
     wanted = needed(requires) if requires else ()
 
     async def resolve(self: Any, info: Info[Operation, None], **arguments: Any) -> Any:
         operation = info.context
-        operation.caller.require(scope)
+        for scope in scopes:
+            operation.caller.require(scope)
         given = _given(arguments)
         for name in wanted:
             if getattr(self, name) is None:

@@ -124,7 +124,7 @@ class Service:
                 "directives": resolvers.scopes_directive(*guard) + resolvers.requires_directive(requires),
             }
             # What may be refused is nullable: a right that is missing nulls its own field, not the whole entity.
-            resolve = resolvers.method(function, own or scope, requires, cls, foreign or own is not None)
+            resolve = resolvers.method(function, guard, requires, cls, foreign or own is not None)
             decorate = strawberry.pydantic.field(**options) if model else strawberry.field(**options)
             setattr(cls, member, decorate(resolve))
         options = {"name": name, "description": cls.__doc__, "directives": directives}

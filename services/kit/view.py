@@ -263,7 +263,7 @@ def _error(error: GraphQLError, fault: faults.Fault | None) -> dict[str, Any]:
         formed = faults.as_error(faults.INTERNAL, request_id)
     if error.locations:
         formed["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
-    if error.path is not None:
+    if error.path:
         formed["path"] = error.path
     return formed
 
@@ -328,6 +328,10 @@ async def _pump(
                     result = following.result()
                 except StopAsyncIteration:
                     return
+                except Exception as problem:  # the caller may not, or the source failed: said as an error, then the end
+                    failed = GraphQLError(str(problem), path=[], original_error=problem)
+                    await _event(send, answer_of(ExecutionResult(None, [failed])))
+                    return
                 following = None
                 await _event(send, answer_of(result))
                 await operation.close()  # the next event reads what has been committed since
@@ -336,8 +340,7 @@ async def _pump(
     finally:
         if following is not None:
             following.cancel()
-            with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
-                await following
+            await asyncio.gather(following, return_exceptions=True)  # nobody is left to be told how it ended
         await results.aclose()  # type: ignore[attr-defined] # graphql-core yields an async generator
 
 

@@ -1,5 +1,7 @@
 """Asks a service in process, through its real view: body, token, language, execution, answer. No socket."""
 
+import asyncio
+import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -69,16 +71,25 @@ class Client:
         text = "query ($r: [_Any!]!) { _entities(representations: $r) { " + selection + " } }"
         return await self.run(text, *scopes, variables={"r": list(representations)}, **options)
 
-    async def post(self, body: bytes, headers: Mapping[str, str], method: str = "POST") -> Answer:
-        """Send any bytes."""
+    async def post(
+        self, body: bytes, headers: Mapping[str, str], method: str = "POST", *, listens_s: float = 5
+    ) -> Answer:
+        """Send any bytes. Of a stream, what came until it ended or the client, after `listens_s`, left."""
         sent: list[dict[str, Any]] = []
         asked = [{"type": "http.request", "body": body, "more_body": False}]
+        ended = asyncio.Event()
 
         async def receive() -> dict[str, Any]:
-            return asked.pop() if asked else {"type": "http.disconnect"}
+            if asked:
+                return asked.pop()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), listens_s)
+            return {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
             sent.append(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                ended.set()
 
         scope = {
             "type": "http",
