@@ -55,10 +55,10 @@ def words(**options: Any) -> Any:
     return text_column(default=None, nullable=True, **options)
 
 
-def as_id(value: object) -> str | None:
+def as_id(value: object) -> ID | None:
     """A UUID in its usual form, or None for what is none: such an id finds nothing."""
     try:
-        return str(UUID(str(value)))
+        return ID(str(UUID(str(value))))
     except ValueError:
         return None
 
