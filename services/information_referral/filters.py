@@ -45,9 +45,7 @@ def matches(query: str) -> Condition:
 
 def rank(query: str) -> ColumnElement[Any]:
     """How well a service matches, in the language where it does so better. A name counts more than a description."""
-    return func.greatest(
-        *(func.ts_rank(func.coalesce(column, ""), words) for column, words in _in_each_language(query))
-    )
+    return func.greatest(*(func.ts_rank(column, words) for column, words in _in_each_language(query)))
 
 
 def can_be_found() -> Condition:
