@@ -12,9 +12,27 @@ from services.inspections.known_business import KnownBusiness
 from services.kit import faults
 from services.kit.caller import Caller
 from services.kit.database import Db
+from services.kit.language import Words
 
 READ, CONDUCT, REVIEW = "inspection:read", "inspection:conduct", "inspection:review"
 STAFF = frozenset({"inspector", "ministry_administrator"})
+# The code is the catalogue's, the words say more than that a scope is missing: it is not.
+SOMEBODY_ELSES = faults.Fault(
+    faults.FORBIDDEN.code,
+    faults.FORBIDDEN.status,
+    Words(
+        "This business is somebody else’s: its owner, inspectors and ministry administrators see its inspections.",
+        "Cette entreprise est à une autre personne : seuls celle-ci, les inspecteurs et l’administration du ministère y ont accès.",
+    ),
+)
+STAFF_ONLY = faults.Fault(
+    faults.FORBIDDEN.code,
+    faults.FORBIDDEN.status,
+    Words(
+        "Only inspectors and ministry administrators change inspections.",
+        "Seuls les inspecteurs et l’administration du ministère modifient les inspections.",
+    ),
+)
 
 
 def works_here(caller: Caller) -> bool:
@@ -50,11 +68,11 @@ async def readable(db: Db, caller: Caller, business_number: str) -> KnownBusines
     """
     business = await db.one(KnownBusiness, business_number)
     if business is not None and not works_here(caller) and not owns(caller, business):
-        raise faults.Faulted(faults.FORBIDDEN, scope=READ)
+        raise faults.Faulted(SOMEBODY_ELSES)
     return business
 
 
 def require_staff(caller: Caller) -> None:
     """Raises Faulted FORBIDDEN for who does not work with inspections, whatever scope the token carries."""
     if not works_here(caller):
-        raise faults.Faulted(faults.FORBIDDEN, scope=CONDUCT)
+        raise faults.Faulted(STAFF_ONLY)

@@ -15,7 +15,7 @@ from services.inspections.scheduling import first_visit_rules
 from services.inspections.service import service
 from services.kit.inbox import Worker, take
 from services.kit.testing import tokens
-from tests.services.inspections.conftest import BUSINESS, Cast, Json, registered, working_day
+from tests.services.inspections.conftest import BUSINESS, Cast, Json, mutation_of, registered, working_day
 
 DATES = st.dates(date(2020, 1, 1), date(2040, 1, 1))
 
@@ -200,3 +200,34 @@ class TestAPlannedVisit:
         await cast.hears(registeredBy=tokens.subject_of("inspector"))
         refused = await cast.inspector.does("scheduleInspection", **plan())
         assert refused["code"] == "OWN_BUSINESS"
+
+
+class TestAnInputOfAnotherType:
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"scheduledFor": "tomorrow"},
+            {"scheduledFor": 20261201},
+            {"scheduledFor": "2026-02-30"},
+            {"scheduledFor": None},
+            {"scheduledFor": ["2026-12-01"]},
+            {"businessNumber": {"number": BUSINESS}},
+            {"businessNumber": True},
+            {"reason": "BECAUSE"},
+            {"idempotencyKey": None},
+            {"unknown": 1},
+        ],
+    )
+    async def test_is_a_coded_error_and_changes_nothing(self, cast: Cast, change: Json) -> None:
+        await cast.hears()
+        answer = await cast.inspector.run(mutation_of("scheduleInspection"), language="fr", input=plan(**change))
+        assert answer.status < 500
+        assert answer.codes, answer.body
+        assert not {"INTERNAL_FAULT", "INTERNAL"} & set(answer.codes)
+        assert answer.errors[0]["extensions"]["text"]["fr"] == answer.errors[0]["message"]
+        assert len(await cast.client.events("inspection.scheduled.v1")) == 1  # the first visit's own
+
+    async def test_a_date_of_week_form_is_read_as_its_day_or_refused(self, cast: Cast) -> None:
+        await cast.hears()
+        answer = await cast.inspector.run(mutation_of("scheduleInspection"), input=plan(scheduledFor="2026-W01-1"))
+        assert answer.status < 500
