@@ -22,7 +22,7 @@ SOMEBODY_ELSES = faults.Fault(
     faults.FORBIDDEN.status,
     Words(
         "This business is somebody else’s: its owner, inspectors and ministry administrators see its inspections.",
-        "Cette entreprise est à une autre personne : seuls celle-ci, les inspecteurs et l’administration du ministère y ont accès.",
+        "Cette entreprise est à une autre personne : elle, les inspecteurs et l’administration du ministère y ont accès.",
     ),
 )
 STAFF_ONLY = faults.Fault(
