@@ -142,11 +142,13 @@ def token(
     password: Annotated[
         str | None, typer.Option(help=spoken("Default: NAME-onedoor", "NOM-onedoor par défaut"))
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     with _explained():
         from clusters import signin
 
-        typer.echo(signin.access_token(_issuer_url(), user, password or f"{user}-onedoor"))
+        tokens = signin.sign_in(_issuer_url(), user, password or f"{user}-onedoor")
+        typer.echo(json.dumps(tokens, indent=1) if as_json else tokens["access_token"])
 
 
 @app.command(help=spoken("Walk through the journey of a business owner.", "Suivre le parcours d’une entrepreneuse."))

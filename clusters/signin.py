@@ -7,7 +7,9 @@ import base64
 import hashlib
 import re
 import secrets
+from collections.abc import Mapping
 from html.parser import HTMLParser
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -39,7 +41,12 @@ class _LoginForm(HTMLParser):
 
 
 def access_token(issuer_url: str, username: str, password: str) -> str:
-    """An access token. Raises SignInFailed.
+    """An access token. Raises SignInFailed."""
+    return str(sign_in(issuer_url, username, password)["access_token"])
+
+
+def sign_in(issuer_url: str, username: str, password: str) -> Mapping[str, Any]:
+    """The token endpoint's answer: access, refresh and ID token, and their lives in seconds. Raises SignInFailed.
 
     Sources: RFC 6749 section 4.1, RFC 7636 (S256).
     """
@@ -80,8 +87,8 @@ def access_token(issuer_url: str, username: str, password: str) -> str:
             token = browser.post(f"{endpoint}/token", data=grant)
             if token.status_code != httpx.codes.OK:
                 raise SignInFailed(f"{username}: {token.text[:300]}")
-            return str(token.json()["access_token"])
-    except (httpx.HTTPError, ValueError, KeyError) as problem:
+            return dict(token.json())
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as problem:
         raise SignInFailed(f"{issuer_url}: {problem!r}") from problem
 
 

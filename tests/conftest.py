@@ -11,7 +11,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -82,12 +83,19 @@ def open_province() -> Iterator[state.State]:
 
     Mark what uses it `@pytest.mark.xdist_group("province")`, so that one worker runs it and one province is started.
     """
+    with province() as running:
+        yield running
+
+
+@contextmanager
+def province(changed: Mapping[str, str] | None = None) -> Iterator[state.State]:
+    """A province of its own while the block lasts; `changed` are variables that it is given."""
     folder = Path(tempfile.mkdtemp(prefix="onedoor-province-"))
     folder.chmod(0o755)
     onedoor = [sys.executable, "-m", "clusters.cli"]
     ports = {part.port_variable: str(free_port()) for part in PARTS}
     given = [name for name in os.environ if name.endswith("_URL") and not name.startswith("TEST_")]
-    env = {name: value for name, value in os.environ.items() if name not in given} | ports
+    env = {name: value for name, value in os.environ.items() if name not in given} | ports | dict(changed or {})
     try:
         up = [*onedoor, "up", "--detach", "--data", str(folder)]
         done = subprocess.run(up, env=env, capture_output=True, text=True, check=False, timeout=240)

@@ -48,13 +48,14 @@ class Signer:
                 "typ": "Bearer",
                 "scope": " ".join(("openid", *holder.scopes)),
                 "realm_access": {"roles": list(holder.roles)},
-            }
+            },
+            "at+jwt",
         )
 
     def id_token(self, holder: Holder, client: str, life_s: int, nonce: str | None) -> str:
         """Who signed in, for the client. Source: OpenID Connect Core 1.0, section 2."""
         about = {**self._common(holder, client, life_s), "aud": client, "typ": "ID"}
-        return self._signed(about | ({"nonce": nonce} if nonce else {}))
+        return self._signed(about | ({"nonce": nonce} if nonce else {}), "JWT")
 
     def subject_of(self, token: str) -> str | None:
         """The subject of one of our own access tokens that has not ended, or None."""
@@ -79,6 +80,6 @@ class Signer:
             "auth_time": holder.since,
         }
 
-    def _signed(self, claims: Json) -> str:
-        header = {"alg": ALGORITHM, "typ": "JWT", "kid": self._key.kid}
+    def _signed(self, claims: Json, kind: str) -> str:
+        header = {"alg": ALGORITHM, "typ": kind, "kid": self._key.kid}
         return jws.serialize_compact(header, orjson.dumps(claims), self._key, algorithms=[ALGORITHM])

@@ -202,7 +202,11 @@ def _people() -> Json:
     only_admins = {"view": ["admin", "user"], "edit": ["admin"]}
     limits = {"length": {"min": 3, "max": 128}, "username-prohibited-characters": {}}
     profile = {
-        "attributes": [{"name": "username", "displayName": "${username}", "validations": limits, "permissions": only_admins}]
+        "attributes": [
+            {"name": "username", "displayName": "${username}", "validations": limits, "permissions": only_admins},
+            # Keycloak insists on the attribute; nobody has to fill it in.
+            {"name": "email", "displayName": "${email}", "validations": {"email": {}}, "permissions": only_admins},
+        ]
     }
     config = {"kc.user.profile.config": [json.dumps(profile)]}
     return {"providerId": "declarative-user-profile", "config": config}

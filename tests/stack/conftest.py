@@ -1,0 +1,112 @@
+"""What the stack tests stand on: Keycloak itself with our realm on PostgreSQL, and Debian's Chromium driven by Playwright."""
+
+import http.client
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from clusters.keycloak import realm
+from clusters.local.processes import end, free_port, spawn, wait_until
+
+ROOT = Path(__file__).parents[2]
+INSTALL = ROOT / "clusters" / "keycloak" / "install"
+PATIENCE_S = 180  # the first start makes a hundred tables
+
+
+@dataclass(frozen=True, slots=True)
+class Keycloak:
+    """A running server: the realm's URL, and a service account that administers it."""
+
+    base: str
+    admin_secret: str
+    admin: str = "stack-tests"
+
+    @property
+    def issuer(self) -> str:
+        return f"{self.base}/realms/onedoor"
+
+
+@pytest.fixture(scope="session")
+def keycloak(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keycloak]:
+    """Keycloak in production mode on a database of its own, the committed realm imported as compose imports it."""
+    installed = subprocess.run([str(INSTALL)], capture_output=True, text=True, check=False, timeout=400)
+    assert installed.returncode == 0, installed.stderr
+    home = Path(installed.stdout.strip().splitlines()[-1])
+    imported = home / "data" / "import"
+    imported.mkdir(parents=True, exist_ok=True)
+    shutil.copy(realm.FILE, imported / realm.FILE.name)
+    port, secret = free_port(), secrets.token_urlsafe(24)
+    found = Keycloak(f"http://127.0.0.1:{port}", secret)
+    log = tmp_path_factory.mktemp("keycloak") / "keycloak.log"
+    env = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("KC_")},
+        **_database(postgres_url),
+        "KC_HTTP_ENABLED": "true",
+        "KC_HTTP_HOST": "127.0.0.1",
+        "KC_HTTP_PORT": str(port),
+        "KC_HTTP_MANAGEMENT_PORT": str(free_port()),
+        "KC_HOSTNAME": found.base,
+        "KC_CACHE": "local",
+        "KC_BOOTSTRAP_ADMIN_CLIENT_ID": found.admin,
+        "KC_BOOTSTRAP_ADMIN_CLIENT_SECRET": secret,
+        "JAVA_OPTS_KC_HEAP": "-Xms64m -Xmx512m",
+    }
+    command = [str(home / "bin" / "kc.sh"), "start", "--optimized", "--import-realm"]
+    server = spawn(command, log, env=env)
+    try:
+        wait_until(lambda: _answers(found.issuer), server, "Keycloak", log, patience_s=PATIENCE_S)
+        yield found
+    finally:
+        end(server, signal.SIGTERM, patience_s=20)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, without a window."""
+    found = next((p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None)
+    assert found, "Chromium is missing; .ci/stack installs it"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+def _database(url: str) -> dict[str, str]:
+    """A fresh database for Keycloak on the run's server, as its variables."""
+    import asyncio
+
+    async def make() -> None:
+        connection = await asyncpg.connect(url)
+        await connection.execute("DROP DATABASE IF EXISTS keycloak WITH (FORCE)")
+        await connection.execute("CREATE DATABASE keycloak")
+        await connection.close()
+
+    asyncio.run(make())
+    parts = urlsplit(url)
+    return {
+        "KC_DB_URL": f"jdbc:postgresql://{parts.hostname}:{parts.port}/keycloak",
+        "KC_DB_USERNAME": parts.username or "",
+        "KC_DB_PASSWORD": parts.password or "",
+    }
+
+
+def _answers(issuer: str) -> bool:
+    parts = urlsplit(issuer)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=5)
+    try:
+        connection.request("GET", f"{parts.path}/.well-known/openid-configuration")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
