@@ -8,9 +8,9 @@ import pytest
 from services.catalogue.cluster_folder import read_folder
 from services.catalogue.loading import Loaded, load
 from services.catalogue.service import service
-from services.kit.database import Database
+from services.kit.database import Database, connect
 from services.kit.testing.client import Client
-from services.kit.testing.database import rolled_back, url_of
+from services.kit.testing.database import copied, rolled_back, url_of
 
 FILE = """code = "river"
 name = { en = "River", fr = "Rivière" }
@@ -56,10 +56,33 @@ async def database(postgres_url: str, template_name: str) -> AsyncIterator[Datab
 @pytest.fixture
 async def client(database: Database) -> Client:
     """Seeded from the cluster files of the repository."""
+    await seeded(database)
+    return Client(service, database)
+
+
+@pytest.fixture
+async def unseeded(postgres_url: str, template_name: str, request: pytest.FixtureRequest) -> AsyncIterator[Client]:
+    """An empty database of its own with real, concurrent transactions."""
+    async with copied(postgres_url, template_name, request.node.name) as url:
+        db = connect(url, "test", pool_size=8)
+        try:
+            yield Client(service, db)
+        finally:
+            await db.close()
+
+
+@pytest.fixture
+async def shared(unseeded: Client) -> Client:
+    """The same, seeded."""
+    await seeded(unseeded.database)
+    return unseeded
+
+
+async def seeded(database: Database) -> None:
+    """Run the seeds, as a start does."""
     for seed in service.seeds:
         async with database.transaction() as db:
             await seed(db)
-    return Client(service, database)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The database follows the cluster files: idempotently, changed rows only, nothing lost that others refer to."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from services.catalogue.loading import Loaded
 from services.catalogue.service import service
 from services.kit.database import Database
 from services.kit.testing.client import Client
-from tests.services.catalogue.conftest import loaded
+from tests.services.catalogue.conftest import loaded, seeded
 
 
 @pytest.fixture
@@ -95,3 +96,10 @@ class TestLoading:
     async def memberships(self, database: Database) -> list[str]:
         answer = await Client(service, database).run('{ ministry(code: "water") { clusters { code } } }')
         return [c["code"] for c in answer.data["ministry"]["clusters"]]
+
+
+class TestTwoAtOnce:
+    async def test_starting_side_by_side_on_an_empty_database_seeds_it_once(self, unseeded: Client) -> None:
+        await asyncio.gather(*(seeded(unseeded.database) for _ in range(4)))
+        answer = await unseeded.run("{ clusters { code } }")
+        assert len(answer.data["clusters"]) == 7

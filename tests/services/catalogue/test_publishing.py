@@ -1,7 +1,6 @@
 """Publishing a month’s result: who may, what is refused, once per key, corrected rather than doubled."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import datetime
 from secrets import token_hex
 from typing import Any
@@ -11,10 +10,7 @@ from sqlmodel import select
 
 from services.catalogue.models import ONTARIO, MeasuredResult
 from services.catalogue.publishing import EDIT
-from services.catalogue.service import service
-from services.kit import database
 from services.kit.testing.client import Answer, Client
-from services.kit.testing.database import copied
 from services.kit.testing.tokens import subject_of
 
 PUBLISH = """mutation ($input: PublishMeasureInput!) { publishMeasure(input: $input) { __typename
@@ -140,19 +136,6 @@ class TestRepeating:
         answer = await publish(client, idempotencyKey="once", value=1)
         assert answer.data["publishMeasure"]["code"] == "IDEMPOTENCY_KEY_REUSED"
         assert [row.value for row in await kept(client)] == [12.5]
-
-    @pytest.fixture
-    async def shared(self, postgres_url: str, template_name: str) -> AsyncIterator[Client]:
-        """A database of its own with real, concurrent transactions."""
-        async with copied(postgres_url, template_name, "publishing") as url:
-            db = database.connect(url, "test", pool_size=8)
-            try:
-                for seed in service.seeds:
-                    async with db.transaction() as session:
-                        await seed(session)
-                yield Client(service, db)
-            finally:
-                await db.close()
 
     async def test_the_same_request_twice_at_once_acts_once(self, shared: Client) -> None:
         answers = await asyncio.gather(*(publish(shared, idempotencyKey="once") for _ in range(6)))
