@@ -132,6 +132,6 @@ def _holds(day: str, date: str, *, is_holiday: bool) -> Condition:
 
 def half(column: Any, language: Language) -> ColumnElement[str]:
     """One language's half of a text column, or the other half where it is missing."""
-    text: Callable[[str], Any] = lambda key: column.op("->>")(literal(key, String))  # noqa: E731 - shorter than named
+    text: Callable[[str], Any] = lambda key: column.op("->>", return_type=String())(literal(key, String))  # noqa: E731
     other = Language.EN if language is Language.FR else Language.FR
     return func.coalesce(text(language.value), text(other.value), "")
