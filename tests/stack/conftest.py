@@ -1,6 +1,8 @@
 """What the stack tests stand on: Keycloak itself with our realm on PostgreSQL, and Debian's Chromium driven by Playwright."""
 
+import asyncio
 import http.client
+import importlib.util
 import os
 import secrets
 import shutil
@@ -9,14 +11,20 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 from clusters.keycloak import realm
 from clusters.local.processes import end, free_port, spawn, wait_until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+if importlib.util.find_spec("playwright") is None:  # `make test` has not installed it and collects nothing here
+    collect_ignore_glob = ["test_*.py"]
 
 ROOT = Path(__file__).parents[2]
 INSTALL = ROOT / "clusters" / "keycloak" / "install"
@@ -71,8 +79,10 @@ def keycloak(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser() -> Iterator["Browser"]:
     """Debian's Chromium, without a window."""
+    from playwright.sync_api import sync_playwright
+
     found = next((p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None)
     assert found, "Chromium is missing; .ci/stack installs it"
     with sync_playwright() as playwright:
@@ -83,7 +93,6 @@ def browser() -> Iterator[Browser]:
 
 def _database(url: str) -> dict[str, str]:
     """A fresh database for Keycloak on the run's server, as its variables."""
-    import asyncio
 
     async def make() -> None:
         connection = await asyncpg.connect(url)
