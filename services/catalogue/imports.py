@@ -15,7 +15,7 @@ from sqlmodel import col, select
 
 from services.catalogue.models import MeasuredResult, ServiceStandard
 from services.kit.database import Db
-from services.kit.imports import Outcomes, Parsed, Rejected, csv_records
+from services.kit.imports import FileRefused, Outcomes, Parsed, Rejected, csv_records
 from services.kit.language import Words
 
 LINE, MONTH, YEAR = "Queue Group/Line of Business", "Month", "Year"
@@ -53,8 +53,14 @@ class ContactCentres:
                 yield item
 
     async def write(self, db: Db, batch: Sequence[Parsed[LineMonth]]) -> Outcomes:
-        """Measured results of the lines' standards, with the target that holds now."""
+        """Measured results of the lines' standards, with the target that holds now. Raises FileRefused where no line
+        counts for anything."""
         standards = {line: standard for standard in await db.all(_in_force()) for line in standard.lines}
+        if not standards:
+            raise FileRefused(
+                "the catalogue holds no standard that counts a telephone line; start it once, so that it reads its files",
+                "aucune norme du catalogue ne compte de ligne téléphonique; démarrez-le une fois pour qu’il lise ses fichiers",
+            )
         rejected = [_unknown(item) for item in batch if item.record.line not in standards]
         known = [item.record for item in batch if item.record.line in standards]
         held = await _held(db, [(standards[r.line].code, r.month, r.line) for r in known])

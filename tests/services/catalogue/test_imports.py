@@ -177,6 +177,12 @@ class TestRejecting:
         assert refused.value.words.fr != refused.value.words.en
         assert await kept(river) == []
 
+    async def test_a_catalogue_that_never_started_takes_nothing_and_says_why(
+        self, database: Database, tmp_path: Path
+    ) -> None:
+        with pytest.raises(FileRefused, match="start it once"):
+            await imported(database, tmp_path, JANUARY)
+
     async def test_a_file_that_is_not_there_is_refused(self, river: Database, tmp_path: Path) -> None:
         with pytest.raises(FileRefused):
             await import_file(importer, tmp_path / "none.csv", river)
