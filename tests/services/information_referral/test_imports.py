@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlmodel import col
 
 from services.information_referral import hsds_files, ontario_locations
 from services.information_referral.models import Schedule, Service
@@ -107,7 +108,7 @@ class TestOntarioLocations:
         again = places(tmp_path, ROW, {**other, "monday": "09:00-10:00"})
         report = await import_file(ontario_locations.importer, again, empty.database)
         async with empty.database.transaction() as db:
-            hours = await db.all(select(Schedule.opens_at))
+            hours = await db.all(select(col(Schedule.opens_at)))
         assert counts(report) == (2, 0, 1, 1, 0)
         assert sorted(str(h) for h in hours) == ["09:00", "10:00", "10:00", "13:00", "13:00"]
 
@@ -158,7 +159,8 @@ class TestHsds:
         report = await import_file(hsds_files.importer, hsds(tmp_path, content, name), empty.database)
         assert counts(report) == (1, 1, 0, 0, 0)
         answer = await empty.run(
-            "query ($id: ID!) { service(id: $id) { name { en } minimumAge schedules { byday opensAt } phones { number } languages { code }"
+            "query ($id: ID!) { service(id: $id) { name { en } minimumAge schedules { byday opensAt } phones { number }"
+            " languages { code }"
             " organization { name { en } } serviceAtLocations { location { name { en } addresses { city } } } } }",
             variables={"id": SERVICE["id"]},
         )

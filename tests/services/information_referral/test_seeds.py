@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlmodel import col
 
 from services.information_referral.models import Address, Location, Organization, Row, Service, missing_halves
 from services.information_referral.places import Point, is_in_ontario, normal_postal_code
@@ -54,7 +55,7 @@ class TestStoring:
         began = datetime.now(UTC)
         async with client.database.transaction() as db:
             done = await store(db, SOURCE, list(records(changed)))
-            fresh = await db.all(select(Service).where(Service.last_modified >= began))
+            fresh = await db.all(select(Service).where(col(Service.last_modified) >= began))
             total = (await db.execute(select(func.count()).select_from(Organization))).scalar_one()
         assert (done.added, done.changed) == (0, 1)
         assert [s.description.fr for s in fresh if s.description] == ["Une infirmière répond."]
