@@ -83,12 +83,19 @@ def database_url(service: str) -> str:
 
 
 async def _import(importer: "Importer[Any]", file: Path, url: str, progress: "_Progress") -> "Report":
+    import asyncpg
+    from sqlalchemy.exc import DBAPIError
+
     from services.kit import database, migrate
-    from services.kit.imports import import_file
+    from services.kit.imports import FileRefused, import_file
 
     store = database.connect(url, f"import-{importer.service}", pool_size=2)
     try:
-        await migrate.upgrade(store.engine, importer.service)
+        try:
+            await migrate.upgrade(store.engine, importer.service)
+        except (asyncpg.PostgresError, DBAPIError) as problem:
+            why = str(problem).partition("\n")[0]
+            raise FileRefused(f"the database refuses: {why}", f"la base de données refuse : {why}") from None
         begun = time.perf_counter()
         report = await import_file(importer, file, store, progress)
         report.seconds = time.perf_counter() - begun

@@ -112,6 +112,20 @@ class TestRejects:
 
 
 class TestRefusing:
+    @pytest.mark.parametrize("change", ["", "nobody:wrong@"])
+    def test_a_database_that_refuses_is_told_without_a_stack(
+        self, file: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch, change: str
+    ) -> None:
+        scheme, _, rest = postgres_url.partition("://")
+        person, _, place = rest.rpartition("@")
+        host = place.partition("/")[0]
+        url = f"{scheme}://{change}{host}/postgres" if "@" in change else f"{scheme}://{person}@{host}/nowhere"
+        monkeypatch.setenv("CATALOGUE_DATABASE_URL", url)
+        done = onedoor("contact-centres", file)
+        assert done.exit_code == 1
+        assert done.stderr.startswith("onedoor: ")
+        assert "Traceback" not in done.output
+
     @pytest.mark.parametrize(("locale", "says"), [("en_CA", "no source is called"), ("fr_CA", "aucune source")])
     def test_an_unknown_source_is_told_which_there_are(
         self, file: Path, monkeypatch: pytest.MonkeyPatch, locale: str, says: str
