@@ -6,9 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 
-import nats.errors
 import orjson
-import structlog
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -20,11 +18,12 @@ from clusters.programs.answering import Programs
 from clusters.programs.behaviour import BehaviourRefused, Behaviours
 from clusters.spoken import spoken
 from services.kit import logs
+from services.kit.bus import end
 from services.kit.language import Words, negotiate
 from services.kit.settings import Mode, SettingMissing, mode, number, required
 
 LARGEST_BODY = 65_536
-_LOG = structlog.get_logger(__name__)
+_TOO_LARGE = Words("body: at most 64 KiB.", "body\u00a0: au plus 64\u00a0Kio.")
 
 
 def application(programs: Programs) -> Starlette:
@@ -32,20 +31,21 @@ def application(programs: Programs) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        connecting = asyncio.create_task(_connect(programs))
+        connecting = asyncio.create_task(programs.start())
         yield
-        connecting.cancel()
-        await asyncio.gather(connecting, return_exceptions=True)
+        await end(connecting)
         await programs.stop()
 
     async def show(_: Request) -> Response:
         return JSONResponse(programs.behaviours.shown())
 
     async def change(request: Request) -> Response:
-        body = await request.body()
-        try:
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
             if len(body) > LARGEST_BODY:
-                raise BehaviourRefused("body", Words("body: at most 64 KiB.", "body : au plus 64 Kio."))
+                return _refusal(request, "body", _TOO_LARGE, "PAYLOAD_TOO_LARGE", 413)
+        try:
             programs.behaviours.change(orjson.loads(body))
         except orjson.JSONDecodeError:
             return _refusal(request, "body", Words("body: send JSON.", "body : envoyez du JSON."))
@@ -73,23 +73,11 @@ def application(programs: Programs) -> Starlette:
     return Starlette(routes=routes, lifespan=lifespan)
 
 
-def _refusal(request: Request, field: str, words: Words) -> Response:
+def _refusal(request: Request, field: str, words: Words, code: str = "BAD_USER_INPUT", status: int = 400) -> Response:
     said = words.of(negotiate(request.headers.get("accept-language", "")))
     text = {"en": words.en, "fr": words.fr}
-    error = {"message": said, "extensions": {"code": "BAD_USER_INPUT", "field": field, "text": text}}
-    return JSONResponse({"errors": [error]}, 400)
-
-
-async def _connect(programs: Programs) -> None:
-    """Keep trying until NATS answers; from then on the client reconnects by itself."""
-    while True:
-        try:
-            await programs.broker.start()
-            _LOG.info("ready")
-            return
-        except (OSError, TimeoutError, nats.errors.Error) as error:
-            _LOG.warning("nats_away", error=type(error).__name__)
-            await asyncio.sleep(1)
+    error = {"message": said, "extensions": {"code": code, "field": field, "text": text}}
+    return JSONResponse({"errors": [error]}, status)
 
 
 def main() -> None:

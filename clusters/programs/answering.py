@@ -4,6 +4,7 @@ A request that comes again is answered alike, under the same event id: what the 
 """
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID, uuid5
@@ -14,10 +15,11 @@ import structlog
 from faststream import AckPolicy
 from faststream.nats import NatsBroker, PullSub
 from faststream.nats.annotations import NatsMessage
+from prometheus_client import Counter
 from pydantic import BaseModel
 
 from clusters.programs.behaviour import REASONS, Behaviours
-from services.kit.bus import STREAM, subject_of
+from services.kit.bus import AWAY, STREAM, begin, declared_stream, end, subject_of
 from services.kit.events import Event, validator
 
 DURABLE = "programs-program-requested-v1"
@@ -29,6 +31,7 @@ _PREFIXES = {
     "RETAIL_SALES_TAX": "RST",
     "WORKERS_COMPENSATION": "WC",
 }
+DECISIONS = Counter("onedoor_program_decisions", "Decisions that the simulated programs sent", ("program", "outcome"))
 _LOG = structlog.get_logger(__name__)
 
 
@@ -38,7 +41,7 @@ class ProgramRequested(Event, type="program.requested.v1", subject="application_
     request_id: UUID
     application_id: str
     business_number: str
-    program: str
+    program: Literal["BUSINESS_NAME", "EMPLOYER_HEALTH_TAX", "RETAIL_SALES_TAX", "WORKERS_COMPENSATION"]
 
 
 class Reason(BaseModel):
@@ -73,9 +76,7 @@ def decide(asked: ProgramRequested, refuse: str | None) -> ProgramDecided:
         words = REASONS[refuse]
         return ProgramDecided(**common, outcome="REFUSED", reason_code=refuse, reason=Reason(en=words.en, fr=words.fr))
     number = uuid5(NAMESPACE, f"account:{asked.request_id}").int % 10_000_000
-    return ProgramDecided(
-        **common, outcome="APPROVED", account_number=f"{_PREFIXES.get(asked.program, 'X')}-{number:07}"
-    )
+    return ProgramDecided(**common, outcome="APPROVED", account_number=f"{_PREFIXES[asked.program]}-{number:07}")
 
 
 def envelope(decided: ProgramDecided) -> dict[str, Any]:
@@ -111,17 +112,18 @@ class Programs:
     def __init__(self, url: str, behaviours: Behaviours) -> None:
         self.behaviours = behaviours
         self.broker = NatsBroker(url, max_reconnect_attempts=-1, reconnect_time_wait=1, connect_timeout=2, logger=None)
-        self._late: set[asyncio.Task[None]] = set()
-        subscribe = self.broker.subscriber(
+        self._stream = declared_stream()
+        self._late: dict[asyncio.Task[None], NatsMessage] = {}
+        self._subscriber = self.broker.subscriber(
             subject_of(ProgramRequested.type),
-            stream=STREAM,
+            stream=self._stream,
             durable=DURABLE,
             pull_sub=PullSub(batch_size=10, timeout=5.0),
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
         )
 
-        @subscribe
+        @self._subscriber
         async def answer(message: NatsMessage) -> None:
             asked = asked_of(message.body)
             if asked is None:
@@ -136,10 +138,20 @@ class Programs:
                 await message.nack(delay=pause_s)
                 return
             task = asyncio.create_task(self._decide(asked, behaviour.delay_s, message))
-            self._late.add(task)
-            task.add_done_callback(self._late.discard)
+            self._late[task] = message
+            task.add_done_callback(lambda done: self._late.pop(done, None))
 
     async def _decide(self, asked: ProgramRequested, delay_s: float, message: NatsMessage) -> None:
+        """Decide when it is time. What cannot be sent stays in the stream and is asked again."""
+        try:
+            await self._decide_late(asked, delay_s, message)
+        except AWAY as error:
+            pause_s = _pause_s(message)
+            _LOG.warning("decision_waits", program=asked.program, again_in_s=pause_s, error=repr(error))
+            with contextlib.suppress(*AWAY):  # without it the request comes again when its time is up
+                await message.nack(delay=pause_s)
+
+    async def _decide_late(self, asked: ProgramRequested, delay_s: float, message: NatsMessage) -> None:
         """Decide, then acknowledge: what is cut off between is asked again and decided alike."""
         remaining = delay_s
         while remaining > 0:  # a request that is being worked on must not be given to another
@@ -152,11 +164,17 @@ class Programs:
             orjson.dumps(told),
             subject_of(ProgramDecided.type),
             headers={"Nats-Msg-Id": told["id"], "content-type": "application/cloudevents+json"},
-            stream=STREAM.name,
+            stream=STREAM,
             timeout=5,
         )
         await message.ack()
+        DECISIONS.labels(decided.program, decided.outcome).inc()
         _LOG.info("decided", program=decided.program, outcome=decided.outcome)
+
+    async def start(self) -> None:
+        """Begin to listen as soon as NATS answers."""
+        await begin(self.broker, self._stream)
+        _LOG.info("ready")
 
     @property
     def connected(self) -> bool:
@@ -164,12 +182,20 @@ class Programs:
         client = self.broker._connection
         return bool(client and client.is_connected)
 
+    @property
+    def working_on(self) -> int:
+        """Requests that are taken and not yet answered."""
+        return len(self._late)
+
     async def stop(self) -> None:
-        """Stop listening; what is late is asked again at the next start."""
-        for task in tuple(self._late):
-            task.cancel()
-        await asyncio.gather(*self._late, return_exceptions=True)
-        await self.broker.stop()
+        """Stop listening; what is late is given back, and asked again at the next start."""
+        late = dict(self._late)
+        await end(*late)
+        with contextlib.suppress(*AWAY):
+            await self._subscriber.stop()  # first, or what is given back comes straight to us again
+            for message in late.values():
+                await message.nack()  # nothing happens to one that is answered
+            await self.broker.stop()
 
 
 def _pause_s(message: NatsMessage) -> float:

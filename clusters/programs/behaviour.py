@@ -69,7 +69,7 @@ class Behaviours:
             )
         if strangers := sorted(set(wanted) - set(PROGRAMS)):
             known = ", ".join(PROGRAMS)
-            raise _refused(strangers[0], f"no such program; use {known}", f"programme inconnu; utilisez {known}")
+            raise _refused(strangers[0][:60], f"no such program; use {known}", f"programme inconnu; utilisez {known}")
         self._held = {program: _behaviour(program, wanted.get(program, {})) for program in PROGRAMS}
 
     def shown(self) -> dict[str, dict[str, Any]]:
@@ -81,7 +81,7 @@ def _behaviour(program: str, given: Any) -> Behaviour:
     if not isinstance(given, dict) or set(given) - {"refuse", "fail", "delay_s"}:
         raise _refused(program, "use refuse, fail and delay_s", "utilisez refuse, fail et delay_s")
     refuse, fail, delay_s = given.get("refuse"), given.get("fail", 0), given.get("delay_s", 0.0)
-    if refuse is not None and refuse not in REASONS:
+    if refuse is not None and (not isinstance(refuse, str) or refuse not in REASONS):
         codes = ", ".join(REASONS)
         raise _refused(f"{program}.refuse", f"use null or one of {codes}", f"utilisez null ou l’un de {codes}")
     if type(fail) is not int or not 0 <= fail <= MOST_FAILURES:

@@ -25,18 +25,49 @@ from services.kit.feed import Feed
 from services.kit.inbox import Worker, take
 from services.kit.service import Service
 
-STREAM = JStream("ONEDOOR", subjects=["events.>"], declare=True)
+STREAM = "ONEDOOR"
 AT_ONCE = 100
 IDLE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 RELAY_LOCK = 0x0E_D0_09
 _LOG = structlog.get_logger(__name__)
-_AWAY = (OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error)
+AWAY = (OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error)
 
 
 def subject_of(event_type: str) -> str:
     """The NATS subject of an event type."""
     return f"events.{event_type}"
+
+
+def declared_stream() -> JStream:
+    """The stream as a broker declares it; each broker has its own, since FastStream notes in it what was declared."""
+    return JStream(STREAM, subjects=["events.>"], declare=True)
+
+
+async def begin(broker: NatsBroker, stream: JStream) -> None:
+    """Connect, declare the stream and start the subscribers; try until NATS answers. Afterwards the client reconnects by
+    itself."""
+    while True:
+        stream.declare = True  # FastStream counts a stream as declared even when that failed
+        try:
+            await broker.start()
+            return
+        except AWAY as error:
+            _LOG.warning("nats_away", error=type(error).__name__)
+            await asyncio.sleep(IDLE_S)
+
+
+async def end(*tasks: "asyncio.Task[None]") -> None:
+    """Cancel tasks until they have ended, whatever they end with.
+
+    Once is not always enough: asyncio.wait_for forgets a cancellation that meets its own end (Python 3.11), and the client of
+    NATS then goes on connecting for ever.
+    """
+    while waiting := [task for task in tasks if not task.done()]:
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting, timeout=IDLE_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Relay:
@@ -61,7 +92,7 @@ class Relay:
                 pause_s = IDLE_S
             except Exception as error:  # whatever it is, the outbox must go on when it is over
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
-                _LOG.warning("outbox_waits", pause_s=pause_s, exc_info=not isinstance(error, _AWAY), error=repr(error))
+                _LOG.warning("outbox_waits", pause_s=pause_s, exc_info=not isinstance(error, AWAY), error=repr(error))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), pause_s)
 
@@ -77,7 +108,7 @@ class Relay:
                     orjson.dumps(envelope(row, self._source)),
                     subject_of(row.type),
                     headers={"Nats-Msg-Id": str(row.id), "content-type": "application/cloudevents+json"},
-                    stream=STREAM.name,
+                    stream=STREAM,
                     timeout=5,
                 )
                 metrics.EVENTS_SENT.labels(row.type).inc()
@@ -100,6 +131,7 @@ class Bus:
             allow_reconnect=True,
             logger=None,
         )
+        self._stream = declared_stream()
         self.relay = Relay(database, self.broker, service.name)
         self.worker = Worker(database, service.handlers)
         self._service, self._database, self._feed = service, database, feed
@@ -125,20 +157,12 @@ class Bus:
 
     async def stop(self) -> None:
         """Stop taking events, then close the connection. Work in hand is rolled back and taken again at the next start."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        with contextlib.suppress(*_AWAY):
+        await end(*self._tasks)
+        with contextlib.suppress(*AWAY):
             await self.broker.stop()
 
     async def _run(self) -> None:
-        while True:
-            try:
-                await self.broker.start()
-                break
-            except _AWAY as error:
-                _LOG.warning("nats_away", error=type(error).__name__)
-                await asyncio.sleep(IDLE_S)
+        await begin(self.broker, self._stream)
         await self.relay.run()
 
     def _consume(self, event: type[Event]) -> None:
@@ -146,7 +170,7 @@ class Bus:
         durable = f"{self._service.name}-{event.type.replace('.', '-')}"
         subscribe = self.broker.subscriber(
             subject_of(event.type),
-            stream=STREAM,
+            stream=self._stream,
             durable=durable,
             pull_sub=PullSub(batch_size=AT_ONCE, timeout=5.0),
             ack_policy=AckPolicy.MANUAL,
