@@ -6,7 +6,9 @@ MOST_NAMES = 200
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 REQUESTS = Counter("onedoor_gateway_requests", "GraphQL requests answered", ("status",))
-DURATION = Histogram("onedoor_gateway_request_seconds", "Time to answer, by operation", ("operation",), buckets=_BUCKETS)
+DURATION = Histogram(
+    "onedoor_gateway_request_seconds", "Time to answer, by operation", ("operation",), buckets=_BUCKETS
+)
 KNOWN_OPERATIONS = Counter("onedoor_operations_known", "Requests whose operation was remembered with its plan")
 NEW_OPERATIONS = Counter("onedoor_operations_new", "Requests whose operation had to be parsed and planned")
 PLANNING = Histogram("onedoor_planning_seconds", "Time to plan an operation", buckets=_BUCKETS)

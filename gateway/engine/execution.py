@@ -41,6 +41,7 @@ class Execution:
         self._variables = variables or {}
         self._waiting = list(plan.fetches)
         self._answered: set[int] = set()
+        self._faulty: set[int] = set()  # those that failed or answered with errors
         self._sent: dict[int, list[_Sent]] = {}
 
     @property
@@ -70,6 +71,8 @@ class Execution:
         self._answered.add(fetch.id)
         data = answer.get("data")
         errors = answer.get("errors") or []
+        if errors:
+            self._faulty.add(fetch.id)
         if fetch.renames and isinstance(data, dict):
             for rename in reversed(fetch.renames):
                 _rename(data, rename.path, rename.alias, rename.key)
@@ -90,6 +93,7 @@ class Execution:
         waited for it, up to a hundred."""
         sent = self._sent.pop(fetch.id)
         self._answered.add(fetch.id)
+        self._faulty.add(fetch.id)
         for path in self._places(fetch, sent):
             self.errors.append({**error, "path": path} if path else dict(error))
 
@@ -99,7 +103,7 @@ class Execution:
         variables = {name: self._variables[name] for name in fetch.variables if name in self._variables}
         sent: list[_Sent] = []
         for lookup in fetch.lookups:
-            representations, targets = self._representations(lookup)
+            representations, targets = self._representations(lookup, whole=not self._faulty.isdisjoint(fetch.after))
             variables[lookup.variable] = representations
             sent.append(_Sent(lookup, targets))
         if sent and not any(part.targets for part in sent):
@@ -112,14 +116,17 @@ class Execution:
             body["variables"] = variables
         return Request(fetch, orjson.dumps(body))
 
-    def _representations(self, lookup: Lookup) -> tuple[list[Json], list[list[tuple[Json, list[str | int]]]]]:
-        """What a lookup tells, each distinct value once, and who waits for each answer."""
+    def _representations(
+        self, lookup: Lookup, *, whole: bool
+    ) -> tuple[list[Json], list[list[tuple[Json, list[str | int]]]]]:
+        """What a lookup tells, each distinct value once, and who waits for each answer. `whole`: something that it reads
+        from failed, so a value that lacks an input is left out; nothing is computed from what merely did not arrive."""
         known: dict[bytes, int] = {}
         told: list[Json] = []
         targets: list[list[tuple[Json, list[str | int]]]] = []
         for entities in lookup.entities:
             for value, path in _values(self.data, entities.path):
-                representation = _representation(value, entities)
+                representation = _representation(value, entities, whole=whole)
                 if representation is None:
                     continue
                 identity = orjson.dumps(representation, option=orjson.OPT_SORT_KEYS)
@@ -231,33 +238,42 @@ def _values(data: Any, path: tuple[PathPart, ...]) -> Iterator[tuple[Json, list[
     return enter(data, 0, [])
 
 
-def _representation(value: Json, entities: Entities) -> Json | None:
+class _Absent(Exception):
+    """An input did not arrive."""
+
+
+def _representation(value: Json, entities: Entities, *, whole: bool) -> Json | None:
     """What a subgraph is told of a value; None when a part of its key is missing, since it cannot be looked up then."""
     if any(value.get(key) is None for key in entities.required):
         return None
-    told = _told(value, entities.inputs)
+    try:
+        told = _told(value, entities.inputs, whole)
+    except _Absent:
+        return None
     told[TYPENAME] = entities.typename
     return told
 
 
-def _told(value: Json, inputs: tuple[Input, ...]) -> Json:
+def _told(value: Json, inputs: tuple[Input, ...], whole: bool) -> Json:
     told: Json = {}
     for given in inputs:
         if given.types is not None and value.get(TYPENAME) not in given.types:
             continue
         if given.key not in value:
             if given.name != TYPENAME:
+                if whole:
+                    raise _Absent
                 told[given.name] = None
             continue
         held = value[given.key]
-        told[given.name] = held if given.below is None else _below(held, given.below)
+        told[given.name] = held if given.below is None else _below(held, given.below, whole)
     return told
 
 
-def _below(held: Any, inputs: tuple[Input, ...]) -> Any:
+def _below(held: Any, inputs: tuple[Input, ...], whole: bool) -> Any:
     if isinstance(held, list):
-        return [_below(item, inputs) for item in held]
-    return _told(held, inputs) if isinstance(held, dict) else None
+        return [_below(item, inputs, whole) for item in held]
+    return _told(held, inputs, whole) if isinstance(held, dict) else None
 
 
 def _rename(value: Any, path: tuple[str, ...], alias: str, key: str) -> None:
