@@ -16,13 +16,13 @@ class Stage:
 def stages(shape: str, promises: Promises) -> tuple[Stage, ...]:
     """The stages of a shape. Raises ValueError naming the shapes there are.
 
-    smoke: 30 s of an ordinary day. everyday: five minutes of it. monday_morning: the ordinary day, a ramp to four times
+    smoke: 30 s of four ordinary days at once, so that rare tasks happen too. everyday: five minutes of it. monday_morning: the ordinary day, a ramp to four times
     as many, and back. surge: the ordinary day, then 26 times as many at once, then back.
     """
     day = promises.everyday_rate
     monday, surge = day * promises.monday_morning_factor, day * promises.surge_factor
     known = {
-        "smoke": (Stage(30, day * 2),),
+        "smoke": (Stage(30, day * 4),),
         "everyday": (Stage(300, day),),
         "monday_morning": (Stage(30, day), Stage(60, monday / 2), Stage(180, monday), Stage(210, day)),
         "surge": (Stage(20, day), Stage(110, surge), Stage(140, day)),

@@ -9,13 +9,13 @@ import secrets
 import time
 from typing import Any
 
-from locust import constant_throughput, task
+from locust import task
 from locust.contrib.fasthttp import FastHttpUser
 
 from loadtests import operations, promises, signin
 
 PROMISES = promises.read()
-# Tasks per second of one user: the number of users sets the rate as long as answers take less than five seconds.
+# Tasks per second of one user, on average: the number of users sets the rate as long as answers come soon.
 TASKS_PER_USER_S = 0.2
 
 Json = dict[str, Any]
@@ -38,8 +38,15 @@ class Visitor(FastHttpUser):
 
     abstract = True
     host = "http://127.0.0.1:8000"
-    wait_time = constant_throughput(TASKS_PER_USER_S)
     username: str | None = None
+
+    def wait_time(self) -> float:
+        """Seconds until the next task. People come at random, not in step: the times between arrivals are exponential."""
+        return random.expovariate(TASKS_PER_USER_S)
+
+    def on_start(self) -> None:
+        """Come at some moment of the first pause, not with all who were spawned in the same second."""
+        time.sleep(random.uniform(0, 1 / TASKS_PER_USER_S))
 
     def ask(self, operation: str, **variables: object) -> Json | None:
         """The operation's data, or None after recording a failure: status, GraphQL errors, or no data at all."""
@@ -68,7 +75,7 @@ class Visitor(FastHttpUser):
             return data
 
 
-PLACES = ("M5V 2T6", "K1A 0B1", "P3E 5P9", "L8P 1A1", "N6A 3K7", "P7B 6T7", "K7L 3N6")
+PLACES = ("M5V 2T6", "K1P 1J1", "P3E 5P9", "L8P 1A1", "N6A 3K7", "P7B 6T7", "K7L 3N6")
 WISHES = (
     "health card",
     "permis de conduire",
