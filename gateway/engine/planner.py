@@ -14,7 +14,7 @@ from gateway.engine.choose import choose
 from gateway.engine.document import Printer, operation
 from gateway.engine.fetches import Builder, Draft, Wanted
 from gateway.engine.merge import merged
-from gateway.engine.normalise import Normaliser, Selections
+from gateway.engine.normalise import TYPENAME, Normaliser, Selections
 from gateway.engine.plan import Fetch, Lookup, PathPart, Plan
 from gateway.engine.supergraph import Supergraph
 from gateway.engine.tree import Jump, Place
@@ -37,6 +37,8 @@ class Planner:
         kind = node.operation.value
         root = self._supergraph.roots[kind]
         selections = Normaliser(self._supergraph, document, conditions).selections(node.selection_set, root)
+        if all(selected.name == TYPENAME for selected in selections):
+            return Plan(())  # that there is a root, and its name, need not be asked of anyone
         builder = Builder(self._supergraph, self._walker, selections)
         if kind == "mutation":
             self._in_order(selections, builder)

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.app import Gateway, application
 from gateway.engine.execution import Request
 from gateway.engine.supergraph import Supergraph, load_supergraph
 from gateway.operations import Operations
@@ -21,7 +22,8 @@ from services.kit.settings import Mode
 from services.kit.testing import tokens
 
 Json = dict[str, Any]
-SDL = (Path(__file__).parent / "supergraph.graphql").read_text()
+SUPERGRAPH = Path(__file__).parent / "supergraph.graphql"
+SDL = SUPERGRAPH.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
@@ -79,14 +81,20 @@ class Door:
         return await self.send("POST", orjson.dumps({"query": query, **more}), headers or {})
 
     async def send(
-        self, method: str, body: bytes = b"", headers: Mapping[str, str] | None = None, query: str = ""
+        self,
+        method: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        query: str = "",
+        path: str = "/graphql",
     ) -> Reply:
-        """Send anything."""
+        """Send anything anywhere."""
         given = {"content-type": "application/json", **(headers or {})}
         scope = {
             "type": "http",
             "method": method,
-            "path": "/graphql",
+            "path": path,
+            "root_path": "",
             "query_string": query.encode(),
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items() if value],
         }
@@ -182,17 +190,51 @@ async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
     await reader.read()
 
 
-@pytest.fixture
-async def loopback() -> AsyncIterator[Loopback]:
-    """A server that answers rightly until it is told otherwise by `loopback.play`."""
+@contextlib.asynccontextmanager
+async def listening() -> AsyncIterator[Loopback]:
+    """A server on the loopback while the block lasts."""
     server = Loopback()
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    port = listening.sockets[0].getsockname()[1]
-    server.url = f"http://127.0.0.1:{port}/graphql"
+    bound = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    server.url = f"http://127.0.0.1:{bound.sockets[0].getsockname()[1]}/graphql"
+    before = asyncio.all_tasks()
     try:
         yield server
     finally:
-        listening.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        bound.close()
+        left = asyncio.all_tasks() - before
+        for task in left:
             task.cancel()
-        await asyncio.sleep(0)
+        await asyncio.gather(*left, return_exceptions=True)
+
+
+@pytest.fixture
+async def loopback() -> AsyncIterator[Loopback]:
+    """A server that answers rightly until it is told otherwise by `loopback.play`."""
+    async with listening() as server:
+        yield server
+
+
+@dataclass
+class Wired:
+    """A whole gateway whose two subgraphs are servers on the loopback."""
+
+    door: Door
+    gateway: Gateway
+    books: Loopback
+    opinions: Loopback
+
+
+@pytest.fixture
+async def wired() -> AsyncIterator[Wired]:
+    """The whole application, over real connections. Its deadline is 400 ms, an answer at most 100 kB."""
+    async with listening() as books, listening() as opinions:
+        settings = Settings(
+            supergraph=SUPERGRAPH,
+            mode=Mode.TEST,
+            subgraph_urls={"SUBGRAPH_URL_BOOKS": books.url, "SUBGRAPH_URL_OPINIONS": opinions.url},
+            deadline_s=0.4,
+            answer_bytes=100_000,
+        )
+        gateway = Gateway(settings)
+        async with gateway.running():
+            yield Wired(Door(application(gateway), Answers({}), settings), gateway, books, opinions)

@@ -59,6 +59,12 @@ class TestPlans:
         assert planned(town, operation, yes=False) == "1: people\n  query { people { name } }"
         assert "2: lending after 1" in planned(town, operation, yes=True)
 
+    @pytest.mark.parametrize(
+        "text", ["{ __typename }", "{ __schema { queryType { name } } }", "{ hello @skip(if: true) }"]
+    )
+    def test_what_the_door_knows_itself_is_asked_of_no_subgraph(self, town: Supergraph, text: str) -> None:
+        assert planned(town, text) == "Nothing to fetch"
+
     def test_a_plan_is_the_same_under_every_hash_seed(self) -> None:
         script = (
             "from pathlib import Path; from graphql import parse\n"
