@@ -16,8 +16,9 @@ class Stage:
 def stages(shape: str, promises: Promises) -> tuple[Stage, ...]:
     """The stages of a shape. Raises ValueError naming the shapes there are.
 
-    smoke: 30 s of four ordinary days at once, so that rare tasks happen too. everyday: five minutes of it. monday_morning: the ordinary day, a ramp to four times
-    as many, and back. surge: the ordinary day, then 26 times as many at once, then back.
+    smoke: 30 s of four ordinary days at once, so that rare tasks happen too. everyday: five minutes of one. monday_morning:
+    the ordinary day, a ramp to four times as many, and back. surge: the ordinary day, then 26 times as many at once, then
+    back.
     """
     day = promises.everyday_rate
     monday, surge = day * promises.monday_morning_factor, day * promises.surge_factor
