@@ -29,19 +29,25 @@ PARSE_FAILED = _fault(
     "GRAPHQL_PARSE_FAILED",
     400,
     "The operation is not well-formed GraphQL: {detail}",
-    "L’opération n’est pas du GraphQL bien formé : {detail}",
+    "L’opération n’est pas du GraphQL bien formé; extensions.detail précise, en anglais, à quel endroit.",
 )
 VALIDATION_FAILED = _fault(
     "GRAPHQL_VALIDATION_FAILED",
     400,
     "The operation does not fit the schema: {detail}",
-    "L’opération ne correspond pas au schéma : {detail}",
+    "L’opération ne correspond pas au schéma; extensions.detail précise, en anglais, en quoi.",
 )
 BAD_USER_INPUT = _fault(
     "BAD_USER_INPUT",
     400,
     "A value cannot be accepted: {detail_en}",
     "Une valeur ne peut pas être acceptée : {detail_fr}",
+)
+VALUE_REFUSED = _fault(
+    "BAD_USER_INPUT",
+    400,
+    "A value does not fit the operation: {detail}",
+    "Une valeur ne convient pas à l’opération; extensions.detail précise, en anglais, laquelle.",
 )
 BAD_REQUEST = _fault(
     "BAD_REQUEST",
@@ -141,7 +147,11 @@ def as_error(
     language: Language | None = None,
     field: str | None = None,
 ) -> dict[str, Any]:
-    """A GraphQL error without location: message in the request's language, code and both languages in extensions."""
+    """A GraphQL error without location: message in the request's language, code and both languages in extensions.
+
+    `detail` among the values is what the GraphQL library says of a document, for developers and in English only; it is
+    given by itself too, so that the French words need not quote it.
+    """
     words = fault.words.filled(**{"correlation_id": correlation_id, **values})
     extensions: dict[str, Any] = {
         "code": fault.code,
@@ -150,4 +160,6 @@ def as_error(
     }
     if field is not None:
         extensions["field"] = field
+    if "detail" in values:
+        extensions["detail"] = values["detail"]
     return {"message": words.of(language or request_language.get()), "extensions": extensions}

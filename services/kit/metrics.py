@@ -2,7 +2,9 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-REQUESTS = Counter("onedoor_requests", "GraphQL requests answered", ("status",))
+# kind: query, mutation, subscription, or none where no operation was understood. outcome: ok, errors (some field failed),
+# refused (the request as a whole).
+REQUESTS = Counter("onedoor_requests", "GraphQL requests answered", ("kind", "outcome"))
 DURATION = Histogram(
     "onedoor_request_seconds",
     "Time to answer a GraphQL request",

@@ -152,7 +152,7 @@ def run(name: str) -> None:
     must be mended first, and with 3 where the start failed."""
     settings = service_settings(name)
     logs.configure(name, settings.log_level)
-    tracing.configure(name)
+    traced = tracing.configure(name)
     service = load(name)
     try:
         for check in service.checks:
@@ -161,6 +161,8 @@ def run(name: str) -> None:
         sys.stderr.write(f"{refused}\n")  # for whoever mends it: no stack, no JSON
         sys.exit(1)
     parts = Parts(service, settings)
+    if traced:
+        tracing.follow_sql(parts.database.engine)
     config = uvicorn.Config(
         application(parts),
         host=settings.host,

@@ -20,7 +20,7 @@ from strawberry.types.field import StrawberryField
 
 from services.kit import resolvers
 from services.kit.database import Db
-from services.kit.entities import Entity, install
+from services.kit.entities import Entity, check, install
 from services.kit.events import Event
 from services.kit.resolvers import external, field
 
@@ -86,6 +86,7 @@ class Service:
             directives: list[object] = [Key(fields=key), *resolvers.scopes_directive(scope)]  # type: ignore[arg-type]
             declared = self._declare(cls, directives, name)
             entity = Entity(cls, tuple(to_snake(k) for k in key.split()), scope, name or cls.__name__)
+            check(entity)
             self.entities[entity.name] = entity
             return declared
 

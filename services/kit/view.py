@@ -28,12 +28,15 @@ from graphql import (
     subscribe,
     validate,
 )
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanKind
 
-from services.kit import faults, logs
+from services.kit import faults, logs, metrics
 from services.kit.caller import ANONYMOUS, Caller, from_claims
 from services.kit.database import Database
 from services.kit.feed import Feed
-from services.kit.language import negotiate, request_language
+from services.kit.language import Language, negotiate, request_language
 from services.kit.operation import Operation
 from services.kit.tokens import TokenRefused, Verifier, bearer
 
@@ -47,6 +50,7 @@ REMEMBERED_DOCUMENTS = 1_000
 LONGEST_S = 30.0
 JSON_TYPES = ("application/json", "application/graphql-response+json")
 _LOG = structlog.get_logger(__name__)
+_TRACER = trace.get_tracer(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +83,45 @@ class GraphQLView:
         language = negotiate(headers.get(b"accept-language", ""))
         request_language.set(language)
         common = [(b"x-request-id", request_id.encode()), (b"content-language", language.value.encode())]
+        with _TRACER.start_as_current_span("graphql", context=_trace_of(headers), kind=SpanKind.SERVER) as span:
+            begun = time.perf_counter()
+            kind, status, code = await self._respond(scope, headers, language, common, receive, send)
+            if kind != "subscription":  # which lasts as long as somebody listens
+                metrics.DURATION.observe(time.perf_counter() - begun)
+            metrics.REQUESTS.labels(kind, "ok" if code is None else "refused" if status >= 400 else "errors").inc()
+            span.set_attributes({"graphql.operation.type": kind, "http.response.status_code": status})
+
+    async def _respond(
+        self,
+        scope: Scope,
+        headers: dict[bytes, str],
+        language: Language,
+        common: list[tuple[bytes, bytes]],
+        receive: Receive,
+        send: Send,
+    ) -> tuple[str, int, str | None]:
+        """Answer a request. Returns what kind of operation it held, the status and the first error's code."""
+        kind, status = "none", 200
         try:
             body = await self._read(scope, headers, receive)
             operation = Operation(self._database, self._feed, await self._caller(headers), language)
             document, node, variables = self._understand(body)
+            kind = node.operation.value
             if node.operation is OperationType.SUBSCRIPTION:
                 await self._stream(document, node, variables, operation, common, receive, send)
-                return
+                return kind, status, None
             deadline_s = _deadline(headers)
             answer = await self._execute(document, body.get("operationName"), variables, operation, deadline_s)
-            status = 200
         except Refused as refused:
             status = refused.fault.status
-            answer = {"errors": [faults.as_error(refused.fault, request_id, refused.values)]}
+            answer = {"errors": [faults.as_error(refused.fault, logs.request_id.get(), refused.values)]}
         except Invalid as invalid:
             status, answer = 400, {"errors": list(invalid.errors)}
+        code = answer["errors"][0]["extensions"]["code"] if "errors" in answer else None
         if status >= 400:
-            _LOG.info("request_refused", status=status, code=answer["errors"][0]["extensions"]["code"])
+            _LOG.info("request_refused", status=status, code=code)
         await _reply(send, status, orjson.dumps(answer), common)
+        return kind, status, code
 
     async def _read(self, scope: Scope, headers: dict[bytes, str], receive: Receive) -> dict[str, Any]:
         """The request's JSON object. Raises Refused: method, media type, size, form."""
@@ -157,12 +182,12 @@ class GraphQLView:
     def _parse(self, text: str) -> Document:
         try:
             node = parse(text, max_tokens=MOST_TOKENS, no_location=False)
+            problems = validate(self._schema, node, max_errors=5)
         except GraphQLError as error:
             return Document(None, (_error(error, faults.PARSE_FAILED),))
         except RecursionError:
             limit = faults.as_error(faults.OPERATION_TOO_LARGE, logs.request_id.get(), {"limit": "depth"})
             return Document(None, (limit,))
-        problems = validate(self._schema, node, max_errors=5)
         return Document(node, tuple(_error(p, faults.VALIDATION_FAILED) for p in problems))
 
     async def _execute(
@@ -255,8 +280,7 @@ def _error(error: GraphQLError, fault: faults.Fault | None) -> dict[str, Any]:
     elif fault is not None:
         formed = faults.as_error(fault, request_id, {"detail": error.message})
     elif error.path is None or "_entities" in error.message:
-        details = {"detail_en": error.message, "detail_fr": error.message}
-        formed = faults.as_error(faults.BAD_USER_INPUT, request_id, details)
+        formed = faults.as_error(faults.VALUE_REFUSED, request_id, {"detail": error.message})
     else:
         cause = original or error
         _LOG.error("fault", path=error.path, exc_info=(type(cause), cause, cause.__traceback__))
@@ -270,9 +294,16 @@ def _error(error: GraphQLError, fault: faults.Fault | None) -> dict[str, Any]:
 
 def _deadline(headers: dict[bytes, str]) -> float:
     """Seconds that are left: Onedoor-Deadline is Unix time in milliseconds; never more than our own limit."""
-    with contextlib.suppress(KeyError, ValueError):
+    with contextlib.suppress(KeyError, ValueError, OverflowError):
         return min(max(int(headers[b"onedoor-deadline"]) / 1000 - time.time(), 0.001), LONGEST_S)
     return LONGEST_S
+
+
+def _trace_of(headers: dict[bytes, str]) -> Context | None:
+    """The trace that the request belongs to; None when the caller has begun none. Source: W3C Trace Context."""
+    if b"traceparent" not in headers:
+        return None
+    return propagate.extract({"traceparent": headers[b"traceparent"], "tracestate": headers.get(b"tracestate", "")})
 
 
 async def _body(receive: Receive) -> bytes:
