@@ -40,8 +40,7 @@ class Invalid(Refused):
     def errors(self, request_id: str, language: Language) -> list[Json]:
         found = []
         for message, places in self.problems:
-            values = {"detail": message, "detail_en": message, "detail_fr": message}
-            error = faults.as_error(self.fault, request_id, values, language=language)
+            error = faults.as_error(self.fault, request_id, {"detail": message}, language=language)
             if places:
                 error["locations"] = [{"line": line, "column": column} for line, column in places]
             found.append(error)

@@ -72,7 +72,7 @@ class Operation:
         schema, definitions = self._supergraph.api_schema, self._node.variable_definitions
         values = get_variable_values(schema, definitions, given, MOST_ERRORS, hide_suggestions=not self._suggest)
         if isinstance(values, list):
-            raise Invalid(faults.BAD_USER_INPUT, values)
+            raise Invalid(faults.VALUE_REFUSED, values)
         return values.coerced
 
     def variant(self, values: Mapping[str, Any]) -> Variant:

@@ -90,7 +90,7 @@ class Keys:
             # Encryption keys of the same set are not for signatures.
             usable = {"keys": [k for k in document["keys"] if k.get("use", "sig") == "sig"]}
             keys = {str(key.kid): key for key in KeySet.import_key_set(usable).keys}  # type: ignore[arg-type]
-        except (OSError, TimeoutError, ValueError, KeyError, TypeError, JoseError) as error:
+        except (OSError, TimeoutError, ValueError, LookupError, TypeError, AttributeError, JoseError) as error:
             _LOG.warning("keys_not_refreshed", error=type(error).__name__)
             return
         if keys.keys() != self._keys.keys():
