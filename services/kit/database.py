@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Executable, Select, inspect, select
 from sqlalchemy.engine import Result
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Mapper
+from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
 from strawberry.dataloader import DataLoader
 
@@ -26,6 +27,13 @@ R = TypeVar("R", bound=SQLModel)
 def _primary_key(model: type[SQLModel]) -> tuple[ColumnElement[Any], ...]:
     mapper: Mapper[Any] = inspect(model)
     return mapper.primary_key
+
+
+def python_type(column: ColumnElement[Any]) -> type:
+    """The Python type of a column's values. A decorated type (SQLModel's text is one) has that of what it decorates."""
+    kind = column.type
+    held: type = (kind.impl_instance if isinstance(kind, TypeDecorator) else kind).python_type
+    return held
 
 
 class Db:

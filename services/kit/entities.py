@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from graphql import GraphQLError, GraphQLResolveInfo, GraphQLSchema
+from graphql import GraphQLResolveInfo, GraphQLSchema
 from pydantic.alias_generators import to_camel
 from sqlmodel import SQLModel
 from strawberry.types.base import StrawberryContainer, get_object_definition
 
 from services.kit import faults
-from services.kit.database import Db
+from services.kit.database import Db, python_type
 from services.kit.inputs import find_hostile
 from services.kit.operation import Operation
 from services.kit.resolvers import injections, provide
@@ -49,7 +49,8 @@ class Entity:
         if find is not None:
             return await find(**provide(injections(find), operation, db), **key)
         assert issubclass(self.cls, SQLModel)  # noqa: S101 - another class without `find` fails when it is declared
-        typed = {name: str(v) if _column_type(self.cls, name) is str else v for name, v in key.items()}
+        # An ID may come as a number, which PostgreSQL refuses to compare with text.
+        typed = {name: str(v) if python_type(getattr(self.cls, name)) is str else v for name, v in key.items()}
         rows = await (db or operation.reader).where(self.cls, **typed)
         return rows[0] if rows else None
 
@@ -57,12 +58,6 @@ class Entity:
 def _is_key(value: Any) -> bool:
     """Whether a value can be (part of) a key: one that cannot would fail the statement that serves all the others."""
     return isinstance(value, str | int) and not isinstance(value, bool) and find_hostile(value) is None
-
-
-def _column_type(model: type[SQLModel], name: str) -> type:
-    """The Python type of a column; an ID may come as a number, which PostgreSQL refuses to compare with text."""
-    python_type: type = getattr(model, name).type.python_type
-    return python_type
 
 
 def _instance(cls: type, data: Mapping[str, Any]) -> Any:
@@ -95,11 +90,13 @@ def install(schema: GraphQLSchema, entities: Mapping[str, Entity]) -> None:
         return
 
     async def one(operation: Operation, representation: Any) -> Any:
-        if not isinstance(representation, dict):
-            raise GraphQLError("A representation must be an object.")
-        entity = entities.get(str(representation.get("__typename")))
+        entity = entities.get(str(representation.get("__typename"))) if isinstance(representation, dict) else None
         if entity is None:
-            raise GraphQLError("This service has no such entity.")
+            raise faults.Faulted(
+                faults.BAD_USER_INPUT,
+                detail_en="a representation is an object whose __typename is an entity of this service",
+                detail_fr="une représentation est un objet dont __typename est une entité de ce service",
+            )
         return await entity.find(operation, representation)
 
     async def resolve(_: Any, info: GraphQLResolveInfo[Operation], representations: list[Any]) -> list[Any]:

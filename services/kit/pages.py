@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, literal, tuple_
 from strawberry.federation.schema_directives import Shareable
 
 from services.kit import faults
-from services.kit.database import Db
+from services.kit.database import Db, python_type
 
 N = TypeVar("N")
 R = TypeVar("R")
@@ -96,7 +96,7 @@ async def page(
     size = page_size(first)
     columns: list[ColumnElement[Any]] = list(order)
     if after is not None:
-        key = decode_cursor(after, [c.type.python_type for c in columns])
+        key = decode_cursor(after, [python_type(c) for c in columns])
         bound = tuple_(*(literal(value, column.type) for value, column in zip(key, columns, strict=True)))
         statement = statement.where(tuple_(*columns) < bound if descending else tuple_(*columns) > bound)
     ordered = statement.order_by(*(c.desc() if descending else c.asc() for c in columns)).limit(size + 1)

@@ -279,7 +279,7 @@ def _error(error: GraphQLError, fault: faults.Fault | None) -> dict[str, Any]:
         formed = faults.as_error(original.fault, request_id, original.values, field=original.field)
     elif fault is not None:
         formed = faults.as_error(fault, request_id, {"detail": error.message})
-    elif error.path is None or "_entities" in error.message:
+    elif error.path is None:
         formed = faults.as_error(faults.VALUE_REFUSED, request_id, {"detail": error.message})
     else:
         cause = original or error
