@@ -90,11 +90,19 @@ class Relay:
                 while await self.publish_some():
                     pass
                 pause_s = IDLE_S
+                metrics.OUTBOX_LAG.set(0)
             except Exception as error:  # whatever it is, the outbox must go on when it is over
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
                 _LOG.warning("outbox_waits", pause_s=pause_s, exc_info=not isinstance(error, AWAY), error=repr(error))
+                with contextlib.suppress(Exception):  # the database may be what is away
+                    metrics.OUTBOX_LAG.set(await self.waiting())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), pause_s)
+
+    async def waiting(self) -> int:
+        """How many events wait to be published."""
+        async with self._database.transaction() as db:
+            return await db.first(select(func.count()).where(Outbox.sent_at.is_(None))) or 0
 
     async def publish_some(self) -> int:
         """Publish up to a hundred events. Returns how many; zero when none waits or another relay is at work."""

@@ -129,18 +129,21 @@ class Worker:
             .limit(1)
             .with_for_update(skip_locked=True)
         )
-        row: Inbox | None = None
+        taken, kind = None, ""
         try:
             async with self._database.transaction() as db:
                 row = await db.first(due)
                 if row is None:
                     return False
+                taken, kind = row.id, row.type  # noted now: a rollback takes the row's values away
                 await self._act(row, db)
                 row.finished_at = datetime.now(UTC)
         except Exception as error:
-            if row is None:
+            if taken is None:
                 raise
-            await self._postpone(row, error)
+            await self._postpone(taken, error)
+        else:
+            metrics.EVENTS_HANDLED.labels(kind).inc()
         return True
 
     async def _act(self, row: Inbox, db: Any) -> None:
@@ -149,25 +152,24 @@ class Worker:
         with _TRACER.start_as_current_span(f"handle {row.type}", context=context):
             await handler.function(handler.event.model_validate(row.envelope["data"]), db)
 
-    async def _postpone(self, row: Inbox, error: Exception) -> None:
+    async def _postpone(self, taken: str, error: Exception) -> None:
         """Note a failed try in a transaction of its own; after the last one the event is dead and its subject goes on."""
-        tries = row.tries + 1
-        last = tries >= TRIES
         async with self._database.transaction() as db:
-            kept = await db.session.get(Inbox, row.id, with_for_update=True)
-            if kept is None or kept.finished_at is not None:
+            row = await db.session.get(Inbox, taken, with_for_update=True)
+            if row is None or row.finished_at is not None:
                 return
-            kept.tries, kept.error = tries, repr(error)[:500]
-            kept.next_try_at = datetime.now(UTC) + timedelta(seconds=pause_s(tries))
-            if last:
-                kept.dead, kept.finished_at = True, datetime.now(UTC)
-        if last:
+            row.tries += 1
+            row.error = repr(error)[:500]
+            row.next_try_at = datetime.now(UTC) + timedelta(seconds=pause_s(row.tries))
+            if row.tries >= TRIES:
+                row.dead, row.finished_at = True, datetime.now(UTC)
+        if row.dead:
             metrics.DEAD_LETTERS.labels(row.type).inc()
         _LOG.log(
-            40 if last else 30,
-            "event_dead" if last else "event_postponed",
+            40 if row.dead else 30,
+            "event_dead" if row.dead else "event_postponed",
             id=row.id,
             type=row.type,
-            tries=tries,
+            tries=row.tries,
             exc_info=error,
         )

@@ -148,7 +148,8 @@ class TestStatements:
         async with db.transaction() as inside:
 
             async def ask(number: int) -> int:
-                return (await inside.execute(text(f"SELECT {number} FROM pg_sleep(0.01)"))).scalar_one()
+                found: int = (await inside.execute(text(f"SELECT {number} FROM pg_sleep(0.01)"))).scalar_one()
+                return found
 
             assert await asyncio.gather(*map(ask, range(5))) == [0, 1, 2, 3, 4]
 
