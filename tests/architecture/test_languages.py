@@ -110,6 +110,7 @@ class TestTheRulesThemselves:
             ("spoken('a river flows here', 'a river flows here')", "untranslated"),
             ("Words('a river', '')", "a half is missing"),
             ("Words('a river {name}', 'une rivière')", "other placeholders"),
+            ("Words('a river: {detail}', 'une rivière')", ""),
             ("_fault('X', 400, 'the river', \"l'eau\")", "a straight apostrophe"),
             ("Words(f'{a}: a river', f'{a}: une rivière')", "no space before a colon"),
             ("Words('a river', 'une rivière')", ""),
@@ -163,8 +164,10 @@ def flaws(en: str, fr: str, is_template: bool = True) -> str:
 
 
 def placeholders(text: str) -> set[str]:
+    """What a template has filled in; `detail` apart, which is a library's English, given by itself beside the sentence."""
     try:
-        return {(name or "").removesuffix("_en").removesuffix("_fr") for _, name, _, _ in Formatter().parse(text)}
+        names = {(name or "").removesuffix("_en").removesuffix("_fr") for _, name, _, _ in Formatter().parse(text)}
+        return names - {"detail", ""}
     except ValueError:  # braces that are none
         return set()
 
