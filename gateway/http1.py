@@ -219,13 +219,13 @@ class _Connection(asyncio.Protocol):
             self.abort()
             return
         self._size += len(data)
+        if self._size > self._largest:  # before it is parsed: the last part could make the answer whole
+            self._fail(TooLarge())
+            return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
             self._fail(Malformed())
-        else:
-            if self._size > self._largest:
-                self._fail(TooLarge())
 
     def connection_lost(self, _: Exception | None) -> None:
         self.usable = False

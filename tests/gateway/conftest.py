@@ -147,14 +147,17 @@ class Loopback:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        try:
             while not writer.is_closing():
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
                 self.requests.append((head, await reader.readexactly(length)))
                 await self.play(reader, writer)
                 await writer.drain()
-        writer.close()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the other side has hung up
+        finally:
+            writer.close()
 
 
 async def ok(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -194,17 +197,20 @@ async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
 async def listening() -> AsyncIterator[Loopback]:
     """A server on the loopback while the block lasts."""
     server = Loopback()
-    bound = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    serving: set[asyncio.Task[None]] = set()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.ensure_future(server.serve(reader, writer)))
+
+    bound = await asyncio.start_server(accept, "127.0.0.1", 0)
     server.url = f"http://127.0.0.1:{bound.sockets[0].getsockname()[1]}/graphql"
-    before = asyncio.all_tasks()
     try:
         yield server
     finally:
         bound.close()
-        left = asyncio.all_tasks() - before
-        for task in left:
+        for task in serving:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*serving, return_exceptions=True)
 
 
 @pytest.fixture
