@@ -16,6 +16,7 @@ from loadtests.users import TASKS_PER_USER_S, BusinessOwner, Citizen, Inspector,
 
 __all__ = ["BusinessOwner", "Citizen", "Inspector", "Officer", "Shape"]
 
+FASTEST_CHANGE = 100.0  # users per second that come or go; Locust warns above
 LOG = logging.getLogger("loadtests")
 PROMISES = promises.read()
 STAGES = stages(os.environ.get("SHAPE", "smoke"), PROMISES)
@@ -31,17 +32,27 @@ class Shape(LoadTestShape):
         if stage is None:
             return None
         users = max(1, round(stage.rate / TASKS_PER_USER_S))
-        return users, max(1.0, users / 2)
+        change = abs(users - self.get_current_user_count())
+        return users, max(1.0, min(change / 2, FASTEST_CHANGE))
 
 
 @events.init.add_listener
 def watch_the_generator(environment: Environment, **_: Any) -> None:
-    """Keep the highest processor share that the generator, or any worker of it, reported."""
+    """Keep the highest processor share that the generator, or any worker of it, has had."""
     environment.generator_cpu_percent = 0.0  # type: ignore[attr-defined] # the run's own note, read at the end
 
-    @events.cpu_warning.add_listener
-    def note(cpu_usage: float = 0.0, **_: Any) -> None:
+    def note(cpu_usage: float, **_: Any) -> None:
         environment.generator_cpu_percent = max(environment.generator_cpu_percent, cpu_usage)  # type: ignore[attr-defined]
+
+    def report(data: dict[str, Any], **_: Any) -> None:
+        data["generator_cpu_percent"] = environment.generator_cpu_percent  # type: ignore[attr-defined]
+
+    def hear(data: dict[str, Any], **_: Any) -> None:
+        note(data["generator_cpu_percent"])
+
+    events.usage_monitor.add_listener(note)
+    events.report_to_master.add_listener(report)
+    events.worker_report.add_listener(hear)
 
 
 @events.quitting.add_listener
@@ -53,10 +64,16 @@ def judge(environment: Environment, **_: Any) -> None:
         verdict.Measured(e.name, e.num_requests, e.num_failures, float(e.get_response_time_percentile(0.95) or 0))
         for e in environment.stats.entries.values()
     ]
-    outcome = verdict.judge(measured, environment.generator_cpu_percent, PROMISES)  # type: ignore[attr-defined]
+    raised = environment.runner.exceptions.values() if environment.runner else ()
+    if broken_off := sum(
+        one["count"] for one in raised
+    ):  # a sign-in that is refused, most likely: no request was counted
+        measured.append(verdict.Measured("a task that broke off", broken_off, broken_off, 0.0))
+    busiest = environment.generator_cpu_percent  # type: ignore[attr-defined]
+    outcome = verdict.judge(measured, busiest, PROMISES)
     for reason in outcome.reasons:
         LOG.error(reason)
-    LOG.info("verdict: %s", verdict.WORDS[outcome.exit_code])
+    LOG.info("verdict: %s; the generator used at most %.0f%% of a processor", verdict.WORDS[outcome.exit_code], busiest)
     if prefix := os.environ.get("REPORT"):
         picture.draw(environment.stats.history, f"{prefix}.png", os.environ.get("SHAPE", "smoke"))
     environment.process_exit_code = outcome.exit_code
