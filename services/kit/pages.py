@@ -8,11 +8,12 @@ from typing import Any, Generic, TypeVar
 
 import orjson
 import strawberry
-from sqlalchemy import ColumnElement, Select, literal, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, literal, tuple_
 from strawberry.federation.schema_directives import Shareable
 
 from services.kit import faults
 from services.kit.database import Db, python_type
+from services.kit.inputs import find_hostile
 
 N = TypeVar("N")
 R = TypeVar("R")
@@ -64,7 +65,7 @@ def decode_cursor(cursor: str, types: Sequence[type]) -> tuple[Any, ...]:
         if not isinstance(values, list):
             raise ValueError
         return tuple(_typed(value, kind) for value, kind in zip(values, types, strict=True))
-    except (ValueError, TypeError, ArithmeticError, binascii.Error):
+    except (ValueError, TypeError, AttributeError, ArithmeticError, binascii.Error):
         raise faults.Faulted(
             faults.BAD_USER_INPUT,
             field="after",
@@ -74,9 +75,14 @@ def decode_cursor(cursor: str, types: Sequence[type]) -> tuple[Any, ...]:
 
 
 def _typed(value: Any, kind: type) -> Any:
-    if kind in (datetime, date):
-        return kind.fromisoformat(value)
-    return kind(value)
+    """A value as a column's Python type. Raises what decode_cursor expects for one that the database would not compare."""
+    typed: Any = kind.fromisoformat(value) if kind in (datetime, date) else kind(value)
+    naive = kind is datetime and typed.tzinfo is None
+    if naive or (kind in (str, int) and typed != value) or find_hostile(typed) is not None:
+        raise ValueError(kind)
+    if kind is int and not -(2**63) <= typed < 2**63:
+        raise ValueError(kind)
+    return typed
 
 
 async def page(
@@ -97,7 +103,13 @@ async def page(
     columns: list[ColumnElement[Any]] = list(order)
     if after is not None:
         key = decode_cursor(after, [python_type(c) for c in columns])
-        bound = tuple_(*(literal(value, column.type) for value, column in zip(key, columns, strict=True)))
+        # A number that is too large for its column is still a number to compare with.
+        bound = tuple_(
+            *(
+                literal(value, BigInteger() if isinstance(value, int) else column.type)
+                for value, column in zip(key, columns, strict=True)
+            )
+        )
         statement = statement.where(tuple_(*columns) < bound if descending else tuple_(*columns) > bound)
     ordered = statement.order_by(*(c.desc() if descending else c.asc() for c in columns)).limit(size + 1)
     rows = await db.all(ordered)
