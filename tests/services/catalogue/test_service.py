@@ -90,6 +90,11 @@ class TestServices:
             assert 1 <= standard["percent"] <= 100
         assert found["standards"]
 
+    def test_the_registry_refers_to_those(self) -> None:
+        from services.business_registration.register import SERVICES
+
+        assert set(SERVICES.values()) < set(PROGRAMS)
+
     async def test_a_fee_is_the_one_of_the_day(self, client: Client) -> None:
         text = """{ governmentService(code: "vital-statistics") {
             before: feeCents(on: "2006-12-31") on: feeCents(on: "2007-01-01") today: feeCents fees { since cents } } }"""
