@@ -78,9 +78,10 @@ def keycloak(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
         end(server, signal.SIGTERM, patience_s=20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    """Debian's Chromium, without a window."""
+    """Debian's Chromium, without a window. Playwright's blocking form holds a loop open, in which no asynchronous test could
+    run: it ends with its module."""
     from playwright.sync_api import sync_playwright
 
     found = next((p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None)
