@@ -132,6 +132,12 @@ class Database:
         """A read-only unit of work; nothing is sent before its first statement. Close its session when done."""
         return Db(self._read())
 
+    def trace(self) -> None:
+        """Make a span of each statement from now on, inside the span of the request that asked for it."""
+        from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
+
+        SQLAlchemyInstrumentor().instrument(engine=self.engine.sync_engine)
+
     async def close(self) -> None:
         """Return every connection."""
         await self.engine.dispose()

@@ -162,7 +162,7 @@ def run(name: str) -> None:
         sys.exit(1)
     parts = Parts(service, settings)
     if traced:
-        tracing.follow_sql(parts.database.engine)
+        parts.database.trace()
     config = uvicorn.Config(
         application(parts),
         host=settings.host,

@@ -1,11 +1,10 @@
-"""Traces: one trace from the gateway through the services to their SQL. Off unless an endpoint is named."""
+"""Traces: one trace from the gateway through the services to their SQL. Off unless an endpoint is named.
+
+The gateway uses this too: what makes spans of a database's statements is `database.Database.trace`.
+"""
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 def configure(service: str, env: Mapping[str, str] = os.environ) -> bool:
@@ -22,10 +21,3 @@ def configure(service: str, env: Mapping[str, str] = os.environ) -> bool:
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
     return True
-
-
-def follow_sql(engine: "AsyncEngine") -> None:
-    """Make a span of each statement that an engine sends, inside the span of the request that asked for it."""
-    from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
-
-    SQLAlchemyInstrumentor().instrument(engine=engine.sync_engine)
