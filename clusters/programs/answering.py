@@ -13,13 +13,13 @@ import jsonschema
 import orjson
 import structlog
 from faststream import AckPolicy
-from faststream.nats import NatsBroker, PullSub
+from faststream.nats import NatsBroker
 from faststream.nats.annotations import NatsMessage
 from prometheus_client import Counter
 from pydantic import BaseModel
 
 from clusters.programs.behaviour import REASONS, Behaviours
-from services.kit.bus import AWAY, STREAM, begin, declared_stream, end, subject_of
+from services.kit.bus import AWAY, STREAM, begin, declared_stream, end, one_by_one, subject_of
 from services.kit.events import Event, validator
 
 DURABLE = "programs-program-requested-v1"
@@ -118,7 +118,7 @@ class Programs:
             subject_of(ProgramRequested.type),
             stream=self._stream,
             durable=DURABLE,
-            pull_sub=PullSub(batch_size=10, timeout=5.0),
+            pull_sub=one_by_one(),
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
         )

@@ -44,6 +44,12 @@ def declared_stream() -> JStream:
     return JStream(STREAM, subjects=["events.>"], declare=True)
 
 
+def one_by_one() -> PullSub:
+    """How a durable consumer takes events. Asked for several, the client holds the first ones back until the others have
+    come or five seconds are over; and what is committed side by side may be committed out of order."""
+    return PullSub(batch_size=1, timeout=5.0)
+
+
 async def begin(broker: NatsBroker, stream: JStream) -> None:
     """Connect, declare the stream and start the subscribers; try until NATS answers. Afterwards the client reconnects by
     itself."""
@@ -180,7 +186,7 @@ class Bus:
             subject_of(event.type),
             stream=self._stream,
             durable=durable,
-            pull_sub=PullSub(batch_size=AT_ONCE, timeout=5.0),
+            pull_sub=one_by_one(),
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
         )

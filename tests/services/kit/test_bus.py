@@ -138,6 +138,25 @@ class TestFromCommitToHandler:
         assert [n for lake, n in heard.events if lake == "erie"] == list(range(30))
         assert [n for lake, n in heard.events if lake == "huron"] == list(range(30))
 
+    async def test_order_holds_when_one_commit_is_slow(
+        self, db: Database, nats_url: str, heard: Heard, froze: type[Event], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        at_once = bus.take
+
+        async def slow_at_times(database: Database, event: type[Event], held: Any, position: int) -> bool:
+            if held["data"]["n"] in (
+                0,
+                1,
+            ):  # while one is slow, the others wait in the stream, to be asked for together
+                await asyncio.sleep(0.2)
+            return await at_once(database, event, held, position)
+
+        monkeypatch.setattr(bus, "take", slow_at_times)
+        async with started(heard, db, nats_url):
+            await announce(db, froze, *(("erie", n) for n in range(6)))
+            await until(lambda: finished(db, 6))
+        assert [n for _, n in heard.events] == list(range(6))
+
     async def test_nonsense_on_the_stream_becomes_a_dead_letter_and_delays_nobody(
         self, db: Database, nats_url: str, heard: Heard, froze: type[Event], client: Nats
     ) -> None:
