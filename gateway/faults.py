@@ -50,6 +50,18 @@ NO_PLAN = _fault(
     "No service, alone or with others, can answer this operation: {detail}",
     "Aucun service, seul ou avec d’autres, ne peut répondre à cette opération : {detail}",
 )
+OPERATION_TOO_LARGE = _fault(
+    "OPERATION_TOO_LARGE",
+    400,
+    "The operation is over a limit: {detail_en}. Ask for less at a time.",
+    "L’opération dépasse une limite : {detail_fr}. Demandez-en moins à la fois.",
+)
+ONE_SLICING_ARGUMENT = _fault(
+    "BAD_USER_INPUT",
+    400,
+    "{field} takes exactly one of its arguments {names}, so that its answer has a bound; {found} were given.",
+    "{field} prend un seul de ses arguments {names}, pour que sa réponse soit bornée; {found} ont été donnés.",
+)
 BATCH_REFUSED = _fault(
     "BATCH_REFUSED",
     400,

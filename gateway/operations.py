@@ -26,18 +26,24 @@ from graphql import (
     specified_rules,
     validate,
 )
+from graphql.validation.rules import overlapping_fields_can_be_merged
 
 from gateway import faults as own
 from gateway import limits, metrics
+from gateway.cost import Price, price
 from gateway.engine.normalise import condition_variables
 from gateway.engine.plan import Plan
 from gateway.engine.planner import NoResolvablePath, plan_operation
 from gateway.engine.projection import Projection
 from gateway.engine.supergraph import Supergraph
 from gateway.errors import Invalid, Refused
+from gateway.limits import OverLimit
 from gateway.settings import Limits
+from gateway.weights import Weights
 from services.kit import faults
 
+# The library's own bound of 500,000 lets one request take two seconds; the clients' operations stay under 50.
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 50_000
 MOST_VARIANTS = 64
 LONGEST_REMEMBERED = 65_536  # characters; what is longer is answered but not remembered
 MOST_ERRORS = 5
@@ -45,23 +51,31 @@ _META = ("__schema", "__type")
 
 
 class Variant:
-    """An operation for given values of its conditions: how it is fetched and how its answer looks."""
+    """An operation for given values of its conditions: what it costs, how it is fetched and how its answer looks."""
 
-    __slots__ = ("plan", "projection")
+    __slots__ = ("plan", "price", "projection")
 
-    def __init__(self, plan: Plan, projection: Projection) -> None:
-        self.plan, self.projection = plan, projection
+    def __init__(self, plan: Plan, projection: Projection, price: Price) -> None:
+        self.plan, self.projection, self.price = plan, projection, price
 
 
 class Operation:
     """One valid operation of a document."""
 
     def __init__(
-        self, supergraph: Supergraph, document: DocumentNode, node: OperationDefinitionNode, *, suggest: bool
+        self,
+        supergraph: Supergraph,
+        weights: Weights,
+        bounds: Limits,
+        document: DocumentNode,
+        node: OperationDefinitionNode,
+        *,
+        suggest: bool,
     ) -> None:
         self.kind = node.operation.value
         self.name = node.name.value if node.name else ""
-        self._supergraph, self._document, self._node, self._suggest = supergraph, document, node, suggest
+        self._supergraph, self._weights, self._bounds = supergraph, weights, bounds
+        self._document, self._node, self._suggest = document, node, suggest
         self._conditions = condition_variables(document)
         self._variants: dict[tuple[bool, ...], Variant] = {}
 
@@ -76,7 +90,10 @@ class Operation:
         return values.coerced
 
     def variant(self, values: Mapping[str, Any]) -> Variant:
-        """The plan and the projection for coerced variables. Raises Refused when no subgraph can resolve a field."""
+        """The plan and the projection for coerced variables.
+
+        Raises Refused when no subgraph can resolve a field, OverLimit when it costs too much.
+        """
         decided = {name: values[name] for name in self._conditions if name in values}
         if None in decided.values():
             names = ", ".join(name for name, value in decided.items() if value is None)
@@ -88,15 +105,24 @@ class Operation:
             if len(self._variants) >= MOST_VARIANTS:
                 self._variants.clear()
             found = self._variants[key] = self._plan(decided)
+        if not isinstance(found.price, float):
+            self._afford(found.price(values))
         return found
 
+    def _afford(self, cost: float) -> None:
+        if cost > self._bounds.cost:
+            raise OverLimit("cost", self._bounds.cost, cost)
+
     def _plan(self, conditions: dict[str, bool]) -> Variant:
+        cost = price(self._weights, self._document, self._node, conditions, self._bounds.list_size)
+        if isinstance(cost, float):
+            self._afford(cost)
         try:
             with metrics.PLANNING.time():
                 plan = plan_operation(self._supergraph, self._document, self._node, conditions)
         except NoResolvablePath as error:
             raise Refused(own.NO_PLAN, in_graphql=True, detail=str(error)) from None
-        return Variant(plan, Projection(self._supergraph.api_schema, self._document, self._node, conditions))
+        return Variant(plan, Projection(self._supergraph.api_schema, self._document, self._node, conditions), cost)
 
     def introspected(self, given: dict[str, Any]) -> dict[str, Any]:
         """What the operation asks of the schema itself, by response key. Source: GraphQL specification, section 4."""
@@ -110,6 +136,7 @@ class Operations:
 
     def __init__(self, supergraph: Supergraph, bounds: Limits, *, remembered: int, shows_schema: bool) -> None:
         self.supergraph = supergraph
+        self._weights = Weights(supergraph.document, supergraph.api_schema)
         self._bounds, self._most, self._suggest = bounds, remembered, shows_schema
         self._rules = specified_rules if shows_schema else (*specified_rules, NoSchemaIntrospectionCustomRule)
         self._known: OrderedDict[tuple[str, str | None], Operation] = OrderedDict()
@@ -131,24 +158,30 @@ class Operations:
         return found
 
     def _understand(self, text: str, name: str | None) -> Operation:
-        try:
-            document = parse(text, max_tokens=self._bounds.tokens)
-            problems = validate(
-                self.supergraph.api_schema, document, self._rules, MOST_ERRORS, hide_suggestions=not self._suggest
-            )
-            if problems:
-                raise Invalid(faults.VALIDATION_FAILED, problems)
-            node = get_operation_ast(document, name)
-            if node is None:
-                raise Refused(faults.UNKNOWN_OPERATION, in_graphql=True)
+        document = self._parsed(text)
+        node = get_operation_ast(document, name)
+        if node is not None:
             limits.check(document, node, self._bounds)
+        problems = validate(
+            self.supergraph.api_schema, document, self._rules, MOST_ERRORS, hide_suggestions=not self._suggest
+        )
+        if problems and problems[-1].message == "Validation aborted.":
+            raise OverLimit("comparisons", overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET)
+        if problems:
+            raise Invalid(faults.VALIDATION_FAILED, problems)
+        if node is None:
+            raise Refused(faults.UNKNOWN_OPERATION, in_graphql=True)
+        return Operation(self.supergraph, self._weights, self._bounds, document, node, suggest=self._suggest)
+
+    def _parsed(self, text: str) -> DocumentNode:
+        try:
+            return parse(text, max_tokens=self._bounds.tokens)
         except GraphQLError as error:
+            if error.message.startswith("Syntax Error: Document contains more than"):
+                raise OverLimit("tokens", self._bounds.tokens) from None
+            if error.message.startswith("Syntax Error: Document is nested too deeply"):
+                raise OverLimit("depth", self._bounds.depth) from None
             raise Invalid(faults.PARSE_FAILED, [error]) from None
-        except limits.OverLimit as over:
-            raise Refused(faults.OPERATION_TOO_LARGE, in_graphql=True, limit=over.limit) from None
-        except RecursionError:
-            raise Refused(faults.OPERATION_TOO_LARGE, in_graphql=True, limit=f"depth {self._bounds.depth}") from None
-        return Operation(self.supergraph, document, node, suggest=self._suggest)
 
 
 def _only_introspection(document: DocumentNode, node: OperationDefinitionNode) -> DocumentNode:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,7 +14,11 @@ PREFIX = "SUBGRAPH_URL_"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one operation may ask for; more is refused before any fetch. Fields count with fragments spread out."""
+    """What one operation may ask for; more is refused before any fetch. Fields count with fragments spread out.
+
+    `directives` are those in one place; `cost` is in the units of `cost.py`, where a list that nobody says a size of is assumed
+    to hold `list_size` values.
+    """
 
     body_bytes: int = 1_048_576
     tokens: int = 10_000
@@ -22,6 +26,9 @@ class Limits:
     aliases: int = 100
     root_fields: int = 30
     fields: int = 5_000
+    directives: int = 5
+    cost: int = 10_000
+    list_size: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +80,7 @@ def gateway_settings(env: Mapping[str, str] = os.environ) -> Settings:
         issuer=issuer_of(env) if env.get("ISSUER_URL") else None,
         subgraph_urls=MappingProxyType(urls),
         limits=Limits(
-            tokens=number(env, "LIMIT_TOKENS", Limits().tokens),
-            depth=number(env, "LIMIT_DEPTH", Limits().depth),
-            aliases=number(env, "LIMIT_ALIASES", Limits().aliases),
-            root_fields=number(env, "LIMIT_ROOT_FIELDS", Limits().root_fields),
-            fields=number(env, "LIMIT_FIELDS", Limits().fields),
+            **{f.name: number(env, f"LIMIT_{f.name.upper()}", getattr(Limits(), f.name)) for f in fields(Limits)}
         ),
         deadline_s=number(env, "DEADLINE_MS", 15_000) / 1000,
         log_level=env.get("LOG_LEVEL", "INFO").upper(),

@@ -116,7 +116,7 @@ class Supergraph:
 
     def __init__(self, sdl: str, document: DocumentNode) -> None:
         self.id = hashlib.sha256(sdl.encode()).hexdigest()
-        self._document = document
+        self.document = document
         self.graphs: dict[str, Subgraph] = {}  # by the supergraph's enum value
         self.types: dict[str, Type] = {}
         self.leaves: set[str] = {"String", "Int", "Float", "Boolean", "ID"}
@@ -131,7 +131,7 @@ class Supergraph:
     @cached_property
     def api_schema(self) -> GraphQLSchema:
         """The schema that clients see: without machinery and without what is @inaccessible."""
-        return api_schema(self._document)
+        return api_schema(self.document)
 
     def possible(self, name: str) -> frozenset[str]:
         """The object types that a value of a type can have anywhere; an object type's only one is itself."""
