@@ -1,6 +1,9 @@
 """Runs the gateway as a process: `python -m gateway`, or `serve()` from the command line. Reads the environment."""
 
 import asyncio
+import math
+import signal
+import socket
 import sys
 from typing import Any
 
@@ -8,6 +11,7 @@ import uvicorn
 
 from gateway.app import Gateway, application
 from gateway.engine.supergraph import SupergraphRefused
+from gateway.reload import Reloader
 from gateway.settings import Settings, gateway_settings
 from gateway.subgraphs import Addressless
 from services.kit import logs, tracing
@@ -15,11 +19,25 @@ from services.kit.settings import SettingMissing
 
 
 class _Server(uvicorn.Server):
-    """uvicorn that says it is leaving before it leaves."""
+    """uvicorn that follows the supergraph file, and says that it is leaving before it leaves."""
 
     def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
         super().__init__(config)
         self._gateway = gateway
+        self._reloader = Reloader(gateway, gateway.settings.supergraph)
+        self._background: set[asyncio.Task[Any]] = set()
+        self._had_terminal = _has_terminal()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hung_up)
+        self._background.add(asyncio.create_task(self._reloader.follow()))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for task in list(self._background):
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         if self._gateway.draining:  # asked twice: leave now
@@ -29,12 +47,22 @@ class _Server(uvicorn.Server):
         wait_s = self._gateway.settings.drain_s
         asyncio.get_running_loop().call_later(wait_s, super().handle_exit, sig, frame)
 
+    def _hung_up(self) -> None:
+        """SIGHUP asks for the supergraph to be read again, unless it says that the terminal was closed."""
+        if self._had_terminal and not _has_terminal():
+            self.handle_exit(signal.SIGTERM, None)
+            return
+        task = asyncio.ensure_future(self._reloader.reload())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
 
 def serve(settings: Settings | None = None) -> None:
     """Serve until told to stop: on SIGTERM readiness turns 503, requests are answered a while longer, then it exits.
 
     Exits with a sentence when the settings or the supergraph cannot be used.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it can be heeded; its default is to die
     try:
         settings = settings or gateway_settings()
         logs.configure("gateway", settings.log_level)
@@ -52,12 +80,20 @@ def serve(settings: Settings | None = None) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=math.ceil(settings.deadline_s) + 1,  # the slowest request still gets its answer
     )
     server = _Server(config, gateway)
     server.run()
     if not server.started:
         sys.exit(3)
+
+
+def _has_terminal() -> bool:
+    try:
+        open("/dev/tty").close()
+    except OSError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -33,18 +33,29 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         """Raises OSError, SupergraphRefused, Addressless and ValueError: a gateway that cannot serve does not start."""
         self.settings = settings
-        self.supergraph: Supergraph = load_supergraph(settings.supergraph.read_text(encoding="utf-8"))
-        self.subgraphs = Subgraphs(self.supergraph, settings)
-        self.operations = Operations(
-            self.supergraph,
+        self.keys = Keys(http_source(settings.issuer.jwks_url)) if settings.issuer else None
+        issuer, keys = settings.issuer, self.keys
+        self._verifier = Verifier(issuer, settings.audience, keys) if issuer and keys else None
+        self.draining = False
+        self.serve(load_supergraph(settings.supergraph.read_text(encoding="utf-8")))
+
+    def serve(self, supergraph: Supergraph) -> None:
+        """Answer from now on by this supergraph; what runs ends on the one it began with. Connections to subgraphs whose
+        address stays are kept. Raises Addressless and ValueError, and then nothing has changed."""
+        settings, served = self.settings, getattr(self, "subgraphs", None)
+        subgraphs = Subgraphs(supergraph, settings, served)
+        operations = Operations(
+            supergraph,
             settings.limits,
             remembered=settings.remembered_operations,
             shows_schema=settings.shows_its_schema,
         )
-        self.keys = Keys(http_source(settings.issuer.jwks_url)) if settings.issuer else None
-        verifier = Verifier(settings.issuer, settings.audience, self.keys) if settings.issuer and self.keys else None
-        self.pipeline = Pipeline(self.operations, self.subgraphs, verifier, settings)
-        self.draining = False
+        self.supergraph, self.subgraphs = supergraph, subgraphs
+        self.pipeline = Pipeline(operations, subgraphs, self._verifier, settings)
+        if served is not None:
+            served.close(keep=subgraphs)
+        metrics.SUPERGRAPH.clear()
+        metrics.SUPERGRAPH.labels(supergraph.id).set(1)
 
     def drain(self) -> None:
         """Say from now on that the gateway is leaving; requests are still answered."""
@@ -87,7 +98,7 @@ def application(gateway: Gateway) -> FastAPI:
         exception_handlers={404: _missing, 405: _not_allowed},
     )
     app.state.gateway = gateway
-    app.router.routes.append(Route("/graphql", endpoint=_Raw(gateway.pipeline)))
+    app.router.routes.append(Route("/graphql", endpoint=_Raw(gateway)))
 
     @app.get("/health/live")
     async def live() -> JSONResponse:
@@ -111,13 +122,13 @@ def application(gateway: Gateway) -> FastAPI:
 
 
 class _Raw:
-    """Lets Starlette route to a plain ASGI application without wrapping it in requests and responses."""
+    """Lets Starlette route to the pipeline of the moment without wrapping it in requests and responses."""
 
-    def __init__(self, app: Any) -> None:
-        self._app = app
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self._app(scope, receive, send)
+        await self._gateway.pipeline(scope, receive, send)
 
 
 async def _missing(_: Request, __: Exception) -> JSONResponse:

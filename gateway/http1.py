@@ -50,6 +50,8 @@ class Origin:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is not an http or https address")
+        self.url = url
+        self._closed = False
         self._host = parts.hostname
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._port = parts.port or (443 if self._tls else 80)
@@ -98,7 +100,8 @@ class Origin:
         return stream
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections; one in use is closed when its answer has come."""
+        self._closed = True
         while self._idle:
             self._idle.pop().abort()
 
@@ -153,7 +156,9 @@ class Origin:
 
     async def _exchange(self, connection: "_Connection", request: bytes, deadline: float) -> Answer:
         answer = await connection.exchange(request, deadline)
-        if connection.usable:
+        if self._closed:
+            connection.abort()
+        elif connection.usable:
             connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)
         return answer

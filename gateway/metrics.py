@@ -15,6 +15,8 @@ PLANNING = Histogram("onedoor_planning_seconds", "Time to plan an operation", bu
 SUBGRAPH_REQUESTS = Counter("onedoor_subgraph_fetches", "Requests sent to a subgraph", ("subgraph",))
 SUBGRAPH_ERRORS = Counter("onedoor_subgraph_errors", "Requests that a subgraph did not answer", ("subgraph", "code"))
 SUBGRAPH_DURATION = Histogram("onedoor_subgraph_seconds", "Time a subgraph took", ("subgraph",), buckets=_BUCKETS)
+SUPERGRAPH = Gauge("onedoor_supergraph", "1 for the supergraph that is served", ("id",))
+RELOADS = Counter("onedoor_supergraph_reloads", "Looks at a changed supergraph file, by what came of it", ("outcome",))
 DRAINING = Gauge("onedoor_draining", "1 once the gateway has begun to leave")
 
 _durations: dict[str, Histogram] = {}

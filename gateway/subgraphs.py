@@ -55,14 +55,20 @@ def forwarded(exchange: Exchange, deadline_s: float) -> bytes:
 class Subgraphs:
     """The subgraphs of one supergraph and the connections to them."""
 
-    def __init__(self, supergraph: Supergraph, settings: Settings) -> None:
-        """Raises Addressless naming the subgraph and the variable to set, and ValueError for an address that is none."""
+    def __init__(self, supergraph: Supergraph, settings: Settings, before: "Subgraphs | None" = None) -> None:
+        """Takes over from those that were served before what stays at its address.
+
+        Raises Addressless naming the subgraph and the variable to set, and ValueError for an address that is none.
+        """
         self._origins: dict[str, http1.Origin] = {}
         for subgraph in supergraph.subgraphs.values():
             address = settings.address(subgraph.name, subgraph.url)
             if not address:
                 raise Addressless(f"subgraph {subgraph.name} has no address: set {settings.variable(subgraph.name)}")
-            self._origins[subgraph.name] = http1.Origin(address, settings.connections, settings.answer_bytes)
+            kept = before._origins.get(subgraph.name) if before else None
+            if kept is None or kept.url != address:
+                kept = http1.Origin(address, settings.connections, settings.answer_bytes)
+            self._origins[subgraph.name] = kept
         self._counted = {name: metrics.SUBGRAPH_REQUESTS.labels(name) for name in self._origins}
         self._timed = {name: metrics.SUBGRAPH_DURATION.labels(name) for name in self._origins}
         self._states: dict[str, str] = {}
@@ -100,10 +106,12 @@ class Subgraphs:
                 self._probed = loop.time()
         return self._states
 
-    def close(self) -> None:
-        """Close what is idle."""
+    def close(self, keep: "Subgraphs | None" = None) -> None:
+        """Close the connections, but for those that others keep; one in use is closed when its answer has come."""
+        kept = set(keep._origins.values()) if keep else set()
         for origin in self._origins.values():
-            origin.close()
+            if origin not in kept:
+                origin.close()
 
     async def _probe(self, name: str) -> str:
         deadline = asyncio.get_running_loop().time() + PROBE_S

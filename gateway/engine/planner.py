@@ -5,7 +5,6 @@ The same operation, conditions and supergraph always give the same plan.
 """
 
 from collections.abc import Mapping
-from weakref import WeakKeyDictionary
 
 from graphql import DocumentNode, OperationDefinitionNode
 from graphql.language import print_ast
@@ -116,9 +115,6 @@ class Planner:
         return tuple(lookups), f"{{ {' '.join(parts)} }}"
 
 
-_planners: WeakKeyDictionary[Supergraph, Planner] = WeakKeyDictionary()
-
-
 def plan_operation(
     supergraph: Supergraph,
     document: DocumentNode,
@@ -126,7 +122,7 @@ def plan_operation(
     conditions: Mapping[str, bool] | None = None,
 ) -> Plan:
     """The plan of an operation on a supergraph. Raises NoResolvablePath."""
-    planner = _planners.get(supergraph)
-    if planner is None:
-        planner = _planners[supergraph] = Planner(supergraph)
+    planner = supergraph.planner
+    if not isinstance(planner, Planner):
+        planner = supergraph.planner = Planner(supergraph)
     return planner.plan(document, node, conditions)

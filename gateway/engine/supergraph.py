@@ -115,12 +115,13 @@ class Supergraph:
     """What the planner and the projection know. `id` is the SHA-256 of the SDL; nothing here changes after loading."""
 
     def __init__(self, sdl: str, document: DocumentNode) -> None:
-        self.id = hashlib.sha256(sdl.encode()).hexdigest()
+        self.id = identity(sdl)
         self.document = document
         self.graphs: dict[str, Subgraph] = {}  # by the supergraph's enum value
         self.types: dict[str, Type] = {}
         self.leaves: set[str] = {"String", "Int", "Float", "Boolean", "ID"}
         self.roots: dict[str, str] = {}
+        self.planner: object = None  # made at the first operation; here, so that it ends with its supergraph
         _Reader(self).read(document)
 
     @property
@@ -141,6 +142,11 @@ class Supergraph:
     def composite(self, name: str) -> bool:
         """Whether a type has fields or members."""
         return name in self.types
+
+
+def identity(sdl: str) -> str:
+    """The id of the supergraph that a text holds: its SHA-256."""
+    return hashlib.sha256(sdl.encode()).hexdigest()
 
 
 def load_supergraph(sdl: str) -> Supergraph:

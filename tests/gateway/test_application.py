@@ -8,7 +8,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import orjson
 import pytest
 
@@ -16,6 +15,7 @@ from clusters.local.processes import free_port
 from services.kit.settings import Mode
 from services.kit.testing import tokens
 from tests.gateway.conftest import SUPERGRAPH, Handler, Loopback, Wired, http, listening, playing, silent
+from tests.gateway.running import running
 
 BOTH = '{ book(isbn: "1") { title } best { text } }'
 BOOK = b'{"data":{"book":{"title":"Waves"}}}'
@@ -265,25 +265,11 @@ class TestCommand:
     async def test_the_gateway_runs_alone_on_any_supergraph_without_an_issuer(self) -> None:
         async with listening() as books:
             books.play = playing(http(BOOK))
-            port = free_port()
-            env = {**os.environ, "SUBGRAPH_URL_BOOKS": books.url}
-            env.pop("ISSUER_URL", None)
-            command = ["-m", "clusters.cli", "gateway", "--supergraph", str(SUPERGRAPH), "--port", str(port)]
-            process = await asyncio.create_subprocess_exec(sys.executable, *command, env=env, stdout=subprocess.DEVNULL)
-            try:
-                async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-                    await _listening(client, process)
-                    reply = await client.post("/graphql", json={"query": '{ book(isbn: "1") { title } }'})
-                    assert reply.json() == {"data": {"book": {"title": "Waves"}}}
-                    ready = (await client.get("/health/ready")).json()
-                    assert ready["subgraphs"]["opinions"] == "SUBGRAPH_UNAVAILABLE"
-                process.send_signal(signal.SIGTERM)
-                async with asyncio.timeout(15):
-                    assert await process.wait() == -signal.SIGTERM  # after the drain, as the signal asks
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
+            async with running(SUPERGRAPH, {"SUBGRAPH_URL_BOOKS": books.url}) as gateway:
+                reply = await gateway.client.post("/graphql", json={"query": '{ book(isbn: "1") { title } }'})
+                assert reply.json() == {"data": {"book": {"title": "Waves"}}}
+                assert (await gateway.ready())["subgraphs"]["opinions"] == "SUBGRAPH_UNAVAILABLE"
+                assert await gateway.end() == -signal.SIGTERM  # after the drain, as the signal asks
 
     def test_a_supergraph_that_is_none_ends_in_a_sentence(self, tmp_path: Path) -> None:
         plain = tmp_path / "plain.graphql"
@@ -295,14 +281,3 @@ class TestCommand:
         assert done.returncode == 1
         assert "Compose it first" in done.stderr
         assert "Traceback" not in done.stderr
-
-
-async def _listening(client: httpx.AsyncClient, process: asyncio.subprocess.Process) -> None:
-    async with asyncio.timeout(30):
-        while process.returncode is None:
-            try:
-                if (await client.get("/health/live")).status_code == 200:
-                    return
-            except httpx.TransportError:
-                await asyncio.sleep(0.05)
-    raise AssertionError("it ended")
