@@ -5,6 +5,7 @@ artifacts: text computed from code. Writing them and checking them for drift are
 """
 
 import difflib
+import hashlib
 import json
 import re
 import subprocess
@@ -107,7 +108,15 @@ def artifacts() -> Iterator[Artifact]:
         parts.append((subgraph, sdl))
         yield Artifact(CONTRACTS / "subgraphs" / f"{subgraph.name}.graphql", sdl)
     yield Artifact(CONTRACTS / "supergraph.graphql", compose(parts))
+    yield Artifact(CONTRACTS / "trusted-documents.json", _pretty(trusted_documents()))
     yield from event_artifacts(services)
+
+
+def trusted_documents() -> dict[str, str]:
+    """The clients' operations as a gateway looks them up: text by SHA-256. Source: persisted documents as GraphQL clients write
+    them."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted(CONTRACTS.glob("operations/*.graphql"))]
+    return {hashlib.sha256(text.encode()).hexdigest(): text for text in texts}
 
 
 def event_artifacts(services: Sequence["Service"]) -> Iterator[Artifact]:

@@ -87,6 +87,7 @@ def environment(part: Part, where: Where, *, mode: str, host: str) -> dict[str, 
         given["NATS_URL"] = f"nats://{where('nats')}"
     if part.kind is Kind.GATEWAY:
         given["SUPERGRAPH"] = str(SUPERGRAPH)
+        given["TRUSTED_DOCUMENTS"] = str(SUPERGRAPH.with_name("trusted-documents.json"))
         given |= {s.subgraph_variable: f"http://{where(s.name)}/graphql" for s in SERVICES}
     return given
 

@@ -16,6 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.routing import Route
 
 from gateway import metrics
+from gateway.documents import Documents, manifest
 from gateway.engine.supergraph import Supergraph, load_supergraph
 from gateway.operations import Operations
 from gateway.pipeline import Pipeline
@@ -37,6 +38,8 @@ class Gateway:
         issuer, keys = settings.issuer, self.keys
         self._verifier = Verifier(issuer, settings.audience, keys) if issuer and keys else None
         self.draining = False
+        trusted = manifest(settings.trusted_documents) if settings.trusted_documents else {}
+        self.documents = Documents(trusted, only_trusted=settings.only_trusted_documents)
         self.serve(load_supergraph(settings.supergraph.read_text(encoding="utf-8")))
 
     def serve(self, supergraph: Supergraph) -> None:
@@ -46,6 +49,7 @@ class Gateway:
         subgraphs = Subgraphs(supergraph, settings, served)
         operations = Operations(
             supergraph,
+            self.documents,
             settings.limits,
             remembered=settings.remembered_operations,
             shows_schema=settings.shows_its_schema,

@@ -1,11 +1,13 @@
 """One HTTP exchange: what a request is read into, and how an answer is written. Source: GraphQL over HTTP, draft 2025."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+import math
+from collections.abc import Awaitable, Callable, Container, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
 
+from gateway import compression, cross_site, documents
 from gateway import faults as own
 from gateway.errors import Refused
 from services.kit import faults, logs
@@ -24,10 +26,10 @@ _ACCEPTED = {GRAPHQL: GRAPHQL, JSON: JSON, EVENTS: EVENTS, b"application/*": JSO
 class Exchange:
     """A request's headers, made sense of, and the means to answer it."""
 
-    __slots__ = ("_send", "headers", "language", "media_type", "method", "request_id", "scope")
+    __slots__ = ("_compress_from", "_send", "headers", "language", "media_type", "method", "request_id", "scope")
 
-    def __init__(self, scope: Scope, send: Send) -> None:
-        self.scope, self._send = scope, send
+    def __init__(self, scope: Scope, send: Send, compress_from: float = math.inf) -> None:
+        self.scope, self._send, self._compress_from = scope, send, compress_from
         self.method: str = scope["method"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = logs.accept_request_id(self.headers.get(b"x-request-id", b"").decode("latin-1"))
@@ -37,12 +39,15 @@ class Exchange:
     async def reply(self, status: int, body: bytes, more: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         """Write a whole answer. An event stream was asked for and refused: told as JSON."""
         media_type = GRAPHQL if self.media_type == GRAPHQL else JSON
+        if len(body) >= self._compress_from and compression.takes_gzip(self.headers.get(b"accept-encoding", b"")):
+            body = await compression.gzipped(body)
+            more = (*more, (b"content-encoding", b"gzip"))
         headers = [
             (b"content-type", media_type + b"; charset=utf-8"),
             (b"content-length", b"%d" % len(body)),
             (b"x-request-id", self.request_id.encode()),
             (b"content-language", self.language.value.encode()),
-            (b"vary", b"Accept, Accept-Language, Authorization"),
+            (b"vary", b"Accept, Accept-Encoding, Accept-Language, Authorization"),
             (b"cache-control", b"no-store"),
             *more,
         ]
@@ -80,9 +85,9 @@ class Exchange:
 
 
 class Asked:
-    """What a request asks: the operation's text, which one of it, and the variables."""
+    """What a request asks: the operation's text or its document's hash or both, which operation of it, and the variables."""
 
-    __slots__ = ("operation_name", "text", "variables")
+    __slots__ = ("document", "operation_name", "text", "variables")
 
     def __init__(self, given: object) -> None:
         """Raises Refused for anything but an object with the right types."""
@@ -91,29 +96,34 @@ class Asked:
         if not isinstance(given, dict):
             raise _unreadable("the body must be an object", "le corps doit être un objet")
         text, variables, name = given.get("query"), given.get("variables"), given.get("operationName")
-        if not isinstance(text, str) or not text.strip():
+        if not isinstance(given.get("extensions"), dict | None):
+            raise _unreadable("“extensions” must be an object", "« extensions » doit être un objet")
+        self.document = documents.named(given)
+        if not (isinstance(text, str) and text.strip()) and (self.document is None or text is not None):
             raise _unreadable("“query” must be a text", "« query » doit être un texte")
         if not isinstance(variables, dict | None):
             raise _unreadable("“variables” must be an object", "« variables » doit être un objet")
         if not isinstance(name, str | None):
             raise _unreadable("“operationName” must be a text", "« operationName » doit être un texte")
-        if not isinstance(given.get("extensions"), dict | None):
-            raise _unreadable("“extensions” must be an object", "« extensions » doit être un objet")
-        self.text: str = text
+        self.text: str = text or ""
         self.variables: dict[str, Any] = variables or {}
         self.operation_name: str | None = name or None
 
 
-async def read(exchange: Exchange, receive: Receive, largest: int) -> Asked:
-    """What the request asks. Raises Refused: method, Accept, media type, size, form."""
+async def read(exchange: Exchange, receive: Receive, largest: int, trusted_origins: Container[bytes] = ()) -> Asked:
+    """What the request asks. Raises Refused: method, Accept, origin, media type, size, form."""
     if exchange.media_type is None:
         raise Refused(own.NOT_ACCEPTABLE)
     if exchange.method == "GET":
+        cross_site.refuse_unasked(exchange.headers, trusted_origins)
         return Asked(_query(exchange.scope["query_string"], largest))
     if exchange.method != "POST":
         raise Refused(faults.METHOD_NOT_ALLOWED)
     # A browser sends forms across sites unasked, JSON only after a preflight: this line is the defence against CSRF.
-    if not _is_json(exchange.headers.get(b"content-type", b"")):
+    content_type = exchange.headers.get(b"content-type", b"")
+    if not _is_json(content_type):
+        if content_type.lower().startswith(b"multipart/"):
+            raise Refused(own.UPLOADS_REFUSED)
         raise Refused(faults.UNSUPPORTED_MEDIA_TYPE)
     try:
         given = orjson.loads(await _body(receive, largest))

@@ -62,6 +62,40 @@ ONE_SLICING_ARGUMENT = _fault(
     "{field} takes exactly one of its arguments {names}, so that its answer has a bound; {found} were given.",
     "{field} prend un seul de ses arguments {names}, pour que sa réponse soit bornée; {found} ont été donnés.",
 )
+DOCUMENT_NOT_FOUND = _fault(
+    "PERSISTED_QUERY_NOT_FOUND",
+    200,
+    "The document of this hash is not known here. Send it once with its text.",
+    "Le document de cette empreinte est inconnu ici. Envoyez-le une fois avec son texte.",
+)
+DOCUMENT_MISNAMED = _fault(
+    "PERSISTED_QUERY_ID_INVALID",
+    400,
+    "The document’s name must be the SHA-256 of its text, given once: as documentId without the text, or as "
+    "extensions.persistedQuery of version 1.",
+    "Le nom du document doit être le SHA-256 de son texte, donné une fois : en documentId sans le texte, ou en "
+    "extensions.persistedQuery de version 1.",
+)
+DOCUMENT_NOT_TRUSTED = _fault(
+    "DOCUMENT_NOT_TRUSTED",
+    400,
+    "Only registered operations are answered here. Ask the operator to add yours to the trusted documents.",
+    "Seules les opérations enregistrées reçoivent ici une réponse. Demandez que la vôtre soit ajoutée aux documents fiables.",
+)
+CROSS_SITE_REFUSED = _fault(
+    "CROSS_SITE_REFUSED",
+    403,
+    "A page of another site could have sent this. Send it as POST in the form application/json, or with a header "
+    "Apollo-Require-Preflight.",
+    "La page d’un autre site aurait pu envoyer ceci. Envoyez-le par POST sous la forme application/json, ou avec un en-tête "
+    "Apollo-Require-Preflight.",
+)
+UPLOADS_REFUSED = _fault(
+    "UPLOADS_REFUSED",
+    415,
+    "Files cannot be sent in a GraphQL request here. Send the operation as application/json.",
+    "Une requête GraphQL ne peut pas porter de fichiers ici. Envoyez l’opération en application/json.",
+)
 BATCH_REFUSED = _fault(
     "BATCH_REFUSED",
     400,

@@ -31,6 +31,7 @@ from graphql.validation.rules import overlapping_fields_can_be_merged
 from gateway import faults as own
 from gateway import limits, metrics
 from gateway.cost import Price, price
+from gateway.documents import Documents, hash_of
 from gateway.engine.normalise import condition_variables
 from gateway.engine.plan import Plan
 from gateway.engine.planner import NoResolvablePath, plan_operation
@@ -67,6 +68,7 @@ class Operation:
         supergraph: Supergraph,
         weights: Weights,
         bounds: Limits,
+        document_hash: str,
         document: DocumentNode,
         node: OperationDefinitionNode,
         *,
@@ -74,6 +76,7 @@ class Operation:
     ) -> None:
         self.kind = node.operation.value
         self.name = node.name.value if node.name else ""
+        self.document_hash = document_hash
         self._supergraph, self._weights, self._bounds = supergraph, weights, bounds
         self._document, self._node, self._suggest = document, node, suggest
         self._conditions = condition_variables(document)
@@ -134,15 +137,25 @@ class Operation:
 class Operations:
     """The operations of one supergraph, by text and name; the least recently used are forgotten."""
 
-    def __init__(self, supergraph: Supergraph, bounds: Limits, *, remembered: int, shows_schema: bool) -> None:
-        self.supergraph = supergraph
+    def __init__(
+        self, supergraph: Supergraph, documents: Documents, bounds: Limits, *, remembered: int, shows_schema: bool
+    ) -> None:
+        self.supergraph, self._documents = supergraph, documents
         self._weights = Weights(supergraph.document, supergraph.api_schema)
         self._bounds, self._most, self._suggest = bounds, remembered, shows_schema
         self._rules = specified_rules if shows_schema else (*specified_rules, NoSchemaIntrospectionCustomRule)
         self._known: OrderedDict[tuple[str, str | None], Operation] = OrderedDict()
 
-    def find(self, text: str, name: str | None) -> Operation:
-        """The operation of a text. Raises Refused and Invalid for one that cannot be answered."""
+    def find(self, text: str, name: str | None, document: str | None = None) -> Operation:
+        """The operation of a text, or of the document of a hash. Raises Refused and Invalid for one that cannot be answered."""
+        if document is not None:
+            found = self._find(self._documents.text(document, text), name)
+            if text:
+                self._documents.register(document, text)
+            return found
+        return self._find(text, name)
+
+    def _find(self, text: str, name: str | None) -> Operation:
         key = (text, name)
         found = self._known.get(key)
         if found is not None:
@@ -158,6 +171,8 @@ class Operations:
         return found
 
     def _understand(self, text: str, name: str | None) -> Operation:
+        document_hash = hash_of(text)
+        self._documents.admit(document_hash)
         document = self._parsed(text)
         node = get_operation_ast(document, name)
         if node is not None:
@@ -171,7 +186,9 @@ class Operations:
             raise Invalid(faults.VALIDATION_FAILED, problems)
         if node is None:
             raise Refused(faults.UNKNOWN_OPERATION, in_graphql=True)
-        return Operation(self.supergraph, self._weights, self._bounds, document, node, suggest=self._suggest)
+        return Operation(
+            self.supergraph, self._weights, self._bounds, document_hash, document, node, suggest=self._suggest
+        )
 
     def _parsed(self, text: str) -> DocumentNode:
         try:

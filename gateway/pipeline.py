@@ -33,17 +33,18 @@ class Pipeline:
         self, operations: Operations, subgraphs: Subgraphs, verifier: Verifier | None, settings: Settings
     ) -> None:
         self._operations, self._subgraphs, self._verifier, self._settings = operations, subgraphs, verifier, settings
+        self._origins = frozenset(origin.encode() for origin in settings.cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
-        exchange = Exchange(scope, send)
+        exchange = Exchange(scope, send, self._settings.compress_from_bytes)
         logs.request_id.set(exchange.request_id)
         request_language.set(exchange.language)
         name, code = "", None
         try:
-            asked = await read(exchange, receive, self._settings.limits.body_bytes)
+            asked = await read(exchange, receive, self._settings.limits.body_bytes, self._origins)
             await self._identify(exchange)
-            operation = self._operations.find(asked.text, asked.operation_name)
+            operation = self._operations.find(asked.text, asked.operation_name, asked.document)
             name = operation.name
             if operation.kind == "subscription":
                 status = await self._follow(exchange, operation, asked, receive)

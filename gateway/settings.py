@@ -1,12 +1,14 @@
 """What the gateway is told by its environment. Read once, in `__main__` and tests' own roots; nothing else reads it."""
 
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 
-from services.kit.settings import Issuer, Mode, mode, number, required
+from services.kit.settings import Issuer, Mode, SettingMissing, mode, number, required, switch
 from services.kit.settings import issuer as issuer_of
 
 PREFIX = "SUBGRAPH_URL_"
@@ -33,7 +35,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The gateway's settings. Without an issuer every token is refused and the public is served."""
+    """The gateway's settings. Without an issuer every token is refused and the public is served.
+
+    `cors_origins` are the web origins whose pages may ask and read; `compress_from_bytes` is infinite where nothing is
+    compressed.
+    """
 
     supergraph: Path
     mode: Mode = Mode.PRODUCTION
@@ -47,6 +53,10 @@ class Settings:
     answer_bytes: int = 33_554_432
     connections: int = 128
     remembered_operations: int = 1_000
+    trusted_documents: Path | None = None
+    only_trusted_documents: bool = False
+    cors_origins: frozenset[str] = frozenset()
+    compress_from_bytes: float = 1_400  # what fits one packet gains nothing
     log_level: str = "INFO"
 
     @property
@@ -83,5 +93,20 @@ def gateway_settings(env: Mapping[str, str] = os.environ) -> Settings:
             **{f.name: number(env, f"LIMIT_{f.name.upper()}", getattr(Limits(), f.name)) for f in fields(Limits)}
         ),
         deadline_s=number(env, "DEADLINE_MS", 15_000) / 1000,
+        trusted_documents=Path(env["TRUSTED_DOCUMENTS"]) if env.get("TRUSTED_DOCUMENTS") else None,
+        only_trusted_documents=switch(env, "TRUSTED_DOCUMENTS_ONLY"),
+        cors_origins=_origins(env.get("CORS_ORIGINS", "")),
+        compress_from_bytes=number(env, "COMPRESS_FROM_BYTES", 1_400) or math.inf,
         log_level=env.get("LOG_LEVEL", "INFO").upper(),
     )
+
+
+def _origins(text: str) -> frozenset[str]:
+    """Exact web origins, separated by commas or spaces. Raises SettingMissing for what is none, `*` among it."""
+    found = text.replace(",", " ").split()
+    for origin in found:
+        if not re.fullmatch(r"https?://[a-z0-9.-]+(:\d+)?", origin):
+            raise SettingMissing(
+                f"CORS_ORIGINS holds {origin!r}; an origin is like https://www.example.ca, nothing more"
+            )
+    return frozenset(found)

@@ -104,3 +104,11 @@ def number(env: Mapping[str, str], variable: str, default: int) -> int:
         return int(value)
     except ValueError:
         raise SettingMissing(f"{variable} is {value!r}; it must be a whole number") from None
+
+
+def switch(env: Mapping[str, str], variable: str) -> bool:
+    """A variable that is 1 or 0, by default 0. Raises SettingMissing when it holds something else."""
+    value = env.get(variable) or "0"
+    if value not in ("0", "1"):
+        raise SettingMissing(f"{variable} is {value!r}; it must be 1 or 0")
+    return value == "1"

@@ -5,12 +5,14 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
 import pytest
 
 from gateway.app import Gateway, application
+from gateway.documents import Documents
 from gateway.engine.execution import Request
 from gateway.engine.supergraph import Supergraph, load_supergraph
 from gateway.operations import Operations
@@ -122,11 +124,21 @@ Opening = Callable[..., Door]
 
 @pytest.fixture
 def open_door(supergraph: Supergraph) -> Opening:
-    """Opens a gateway whose subgraphs give fixed answers: `open_door(books={"data": ...}, mode=..., limits=...)`."""
+    """Opens a gateway whose subgraphs give fixed answers: `open_door(books={"data": ...}, mode=..., limits=...)`.
 
-    def open_(mode: Mode = Mode.TEST, limits: Limits = Limits(), **answers: Any) -> Door:  # noqa: B008 - frozen
-        settings = Settings(supergraph=Path("unread"), mode=mode, limits=limits)
-        operations = Operations(supergraph, limits, remembered=3, shows_schema=settings.shows_its_schema)
+    `changed` are further settings.
+    """
+
+    def open_(
+        mode: Mode = Mode.TEST,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        documents: Documents | None = None,
+        changed: Mapping[str, Any] = MappingProxyType({}),
+        **answers: Any,
+    ) -> Door:
+        settings = Settings(supergraph=Path("unread"), mode=mode, limits=limits, **changed)
+        known = documents or Documents({}, only_trusted=False)
+        operations = Operations(supergraph, known, limits, remembered=3, shows_schema=settings.shows_its_schema)
         subgraphs = Answers(answers)
         return Door(Pipeline(operations, subgraphs, tokens.verifier("onedoor"), settings), subgraphs, settings)
 

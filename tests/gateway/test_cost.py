@@ -6,6 +6,7 @@ import pytest
 from graphql import get_operation_ast, parse
 
 from gateway.cost import price
+from gateway.documents import Documents
 from gateway.engine.supergraph import Supergraph, load_supergraph
 from gateway.errors import Refused
 from gateway.limits import OverLimit
@@ -187,7 +188,7 @@ class TestNames:
 class TestTheLimit:
     @pytest.fixture
     def operations(self) -> Operations:
-        return Operations(FLEET, Limits(cost=100), remembered=9, shows_schema=False)
+        return Operations(FLEET, Documents({}, only_trusted=False), Limits(cost=100), remembered=9, shows_schema=False)
 
     def test_the_limit_itself_is_allowed_and_one_more_is_not(self, operations: Operations) -> None:
         operations.find("{ page(first: 100) { name } }", None).variant({})
