@@ -115,6 +115,7 @@ def application(gateway: Gateway) -> FastAPI:
             "status": "draining" if gateway.draining else "ok",
             "supergraph": gateway.supergraph.id,
             "subgraphs": await gateway.subgraphs.states(),
+            "breakers": gateway.subgraphs.breakers,
         }
         return JSONResponse(body, 503 if gateway.draining else 200)
 

@@ -14,6 +14,12 @@ SUBGRAPH_UNAVAILABLE = _fault(
     "{service} cannot be reached at the moment; the rest is answered. Try again in a little while.",
     "{service} est injoignable pour le moment; le reste est répondu. Réessayez dans un instant.",
 )
+SUBGRAPH_OVERLOADED = _fault(
+    "SUBGRAPH_OVERLOADED",
+    503,
+    "Too many requests wait for {service}; the rest is answered. Try again in a little while.",
+    "Trop de requêtes attendent {service}; le reste est répondu. Réessayez dans un instant.",
+)
 SUBGRAPH_MALFORMED = _fault(
     "SUBGRAPH_MALFORMED",
     502,

@@ -4,6 +4,7 @@ It is the gateway's hottest code: one write per request, no task, no stream obje
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections import deque
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ class TooSlow(Exception):
     """The deadline passed."""
 
 
+class Crowded(Exception):
+    """Too many requests wait for a connection already."""
+
+
 class TooLarge(Exception):
     """The answer is larger than allowed; the connection was dropped."""
 
@@ -43,9 +48,9 @@ class Answer:
 
 
 class Origin:
-    """One server and the connections to it. At most `connections` at once; more requests wait for a free one."""
+    """One server and the connections to it. At most `connections` at once; up to `queued` requests wait for a free one."""
 
-    def __init__(self, url: str, connections: int, largest_bytes: int) -> None:
+    def __init__(self, url: str, connections: int, largest_bytes: int, queued: int) -> None:
         """Raises ValueError for a URL that is not http or https."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -57,6 +62,7 @@ class Origin:
         self._port = parts.port or (443 if self._tls else 80)
         self._largest = largest_bytes
         self._free = connections
+        self._queued = queued
         self._idle: deque[_Connection] = deque()
         self._waiting: deque[asyncio.Future[None]] = deque()
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -68,7 +74,7 @@ class Origin:
         """Post a body with further header lines (each ended by CRLF). The deadline is in the loop's time.
 
         A request that a stale pooled connection swallowed is sent once more, unless `again` is false: it may have been
-        read. Raises Unreachable, TooSlow, TooLarge and Malformed.
+        read. Raises Unreachable, TooSlow, Crowded, TooLarge and Malformed.
         """
         request = b"%b%d\r\n%b\r\n%b" % (self._head, len(body), headers, body)
         await self._enter(deadline)
@@ -109,6 +115,8 @@ class Origin:
         if self._free > 0 and not self._waiting:
             self._free -= 1
             return
+        if len(self._waiting) >= self._queued:
+            raise Crowded
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
         self._waiting.append(turn)
@@ -119,7 +127,8 @@ class Origin:
             if turn.done() and not turn.cancelled():
                 self._leave()  # the turn came in the same moment: pass it on
             else:
-                self._waiting.remove(turn)
+                with contextlib.suppress(ValueError):  # one that leaves may have passed it over already
+                    self._waiting.remove(turn)
             if isinstance(error, TimeoutError):
                 raise TooSlow from None
             raise

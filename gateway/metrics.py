@@ -14,6 +14,8 @@ NEW_OPERATIONS = Counter("onedoor_operations_new", "Requests whose operation had
 PLANNING = Histogram("onedoor_planning_seconds", "Time to plan an operation", buckets=_BUCKETS)
 SUBGRAPH_REQUESTS = Counter("onedoor_subgraph_fetches", "Requests sent to a subgraph", ("subgraph",))
 SUBGRAPH_ERRORS = Counter("onedoor_subgraph_errors", "Requests that a subgraph did not answer", ("subgraph", "code"))
+RETRIES = Counter("onedoor_subgraph_retries", "Queries sent to a subgraph once more", ("subgraph",))
+BREAKER = Gauge("onedoor_subgraph_breaker", "Circuit breaker: 0 closed, 1 half-open, 2 open", ("subgraph",))
 SUBGRAPH_DURATION = Histogram("onedoor_subgraph_seconds", "Time a subgraph took", ("subgraph",), buckets=_BUCKETS)
 SUPERGRAPH = Gauge("onedoor_supergraph", "1 for the supergraph that is served", ("id",))
 RELOADS = Counter("onedoor_supergraph_reloads", "Looks at a changed supergraph file, by what came of it", ("outcome",))

@@ -51,7 +51,8 @@ class Settings:
     limits: Limits = Limits()
     deadline_s: float = 15.0
     answer_bytes: int = 33_554_432
-    connections: int = 128
+    connections: int = 128  # to each subgraph at once
+    queued: int = 512  # requests that wait for one of these; more are refused
     remembered_operations: int = 1_000
     trusted_documents: Path | None = None
     only_trusted_documents: bool = False
@@ -92,6 +93,8 @@ def gateway_settings(env: Mapping[str, str] = os.environ) -> Settings:
         limits=Limits(
             **{f.name: number(env, f"LIMIT_{f.name.upper()}", getattr(Limits(), f.name)) for f in fields(Limits)}
         ),
+        connections=number(env, "SUBGRAPH_CONNECTIONS", 128),
+        queued=number(env, "SUBGRAPH_QUEUE", 512),
         deadline_s=number(env, "DEADLINE_MS", 15_000) / 1000,
         trusted_documents=Path(env["TRUSTED_DOCUMENTS"]) if env.get("TRUSTED_DOCUMENTS") else None,
         only_trusted_documents=switch(env, "TRUSTED_DOCUMENTS_ONLY"),

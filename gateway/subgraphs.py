@@ -1,6 +1,7 @@
 """Sends planned fetches to subgraphs and says what became of each. Nothing of a subgraph's failure reaches a caller raw."""
 
 import asyncio
+import random
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -13,15 +14,22 @@ from gateway import http1, metrics
 from gateway.engine.execution import Request
 from gateway.engine.supergraph import Supergraph
 from gateway.exchange import Exchange
+from gateway.guard import Guard, State
 from gateway.settings import Settings
 from services.kit.faults import Fault
 
 Json = dict[str, Any]
 PROBE_S = 1.0
 PROBE_AGE_S = 2.0
+MOST_RETRIES = 2
+LONGEST_PAUSE_S = (
+    0.05  # before the first retry, doubled for each more; the pause itself is drawn between nothing and this
+)
+RETRIED = (502, 503, 504)
 _FAULTS: Mapping[type[Exception], Fault] = {
     http1.Unreachable: own.SUBGRAPH_UNAVAILABLE,
     http1.TooSlow: own.SUBGRAPH_DEADLINE,
+    http1.Crowded: own.SUBGRAPH_OVERLOADED,
     http1.TooLarge: own.SUBGRAPH_TOO_LARGE,
     http1.Malformed: own.SUBGRAPH_MALFORMED,
 }
@@ -52,6 +60,24 @@ def forwarded(exchange: Exchange, deadline_s: float) -> bytes:
     return b"\r\n".join(lines) + b"\r\n"
 
 
+class _Peer:
+    """One subgraph: the connections to it, its guard, its figures. Outlives a reload that leaves its address."""
+
+    __slots__ = ("counted", "guard", "name", "origin", "timed")
+
+    def __init__(self, name: str, origin: http1.Origin) -> None:
+        self.name, self.origin = name, origin
+        self.counted, self.timed = metrics.SUBGRAPH_REQUESTS.labels(name), metrics.SUBGRAPH_DURATION.labels(name)
+        shown = metrics.BREAKER.labels(name)
+        shown.set(State.CLOSED)
+
+        def changed(state: State) -> None:
+            shown.set(state)
+            _LOG.warning("subgraph_breaker", subgraph=name, state=state.name.lower())
+
+        self.guard = Guard(changed)
+
+
 class Subgraphs:
     """The subgraphs of one supergraph and the connections to them."""
 
@@ -60,17 +86,17 @@ class Subgraphs:
 
         Raises Addressless naming the subgraph and the variable to set, and ValueError for an address that is none.
         """
-        self._origins: dict[str, http1.Origin] = {}
+        self._peers: dict[str, _Peer] = {}
+        self._fair_s = settings.deadline_s / 2
         for subgraph in supergraph.subgraphs.values():
             address = settings.address(subgraph.name, subgraph.url)
             if not address:
                 raise Addressless(f"subgraph {subgraph.name} has no address: set {settings.variable(subgraph.name)}")
-            kept = before._origins.get(subgraph.name) if before else None
-            if kept is None or kept.url != address:
-                kept = http1.Origin(address, settings.connections, settings.answer_bytes)
-            self._origins[subgraph.name] = kept
-        self._counted = {name: metrics.SUBGRAPH_REQUESTS.labels(name) for name in self._origins}
-        self._timed = {name: metrics.SUBGRAPH_DURATION.labels(name) for name in self._origins}
+            kept = before._peers.get(subgraph.name) if before else None
+            if kept is None or kept.origin.url != address:
+                origin = http1.Origin(address, settings.connections, settings.answer_bytes, settings.queued)
+                kept = _Peer(subgraph.name, origin)
+            self._peers[subgraph.name] = kept
         self._states: dict[str, str] = {}
         self._probed = float("-inf")
         self._probing = asyncio.Lock()
@@ -78,48 +104,107 @@ class Subgraphs:
     async def fetch(self, request: Request, headers: bytes, deadline: float) -> Json:
         """A subgraph's GraphQL answer. The deadline is in the loop's time. Raises NoAnswer."""
         fetch = request.fetch
-        name = fetch.subgraph
-        self._counted[name].inc()
+        peer = self._peers[fetch.subgraph]
+        peer.counted.inc()
         begun = time.perf_counter()
         try:
             # A mutation may have been carried out by the connection that died under it: it is never sent twice.
-            answer = await self._origins[name].post(request.body, headers, deadline, again=fetch.kind == "query")
-            return _result(answer)
-        except (http1.Unreachable, http1.TooSlow, http1.TooLarge, http1.Malformed) as error:
-            raise self._failed(name, _FAULTS[type(error)], str(error)) from None
+            again = fetch.kind == "query"
+            return _result(await self._post(peer, request.body, headers, begun, deadline, again=again))
+        except (http1.Unreachable, http1.TooSlow, http1.Crowded, http1.TooLarge, http1.Malformed) as error:
+            raise self._failed(peer.name, _FAULTS[type(error)], str(error)) from None
         except NoAnswer as error:
-            raise self._failed(name, error.fault, "") from None
+            raise self._failed(peer.name, error.fault, "") from None
         finally:
-            self._timed[name].observe(time.perf_counter() - begun)
+            peer.timed.observe(time.perf_counter() - begun)
+
+    async def _post(
+        self, peer: _Peer, body: bytes, headers: bytes, begun: float, deadline: float, *, again: bool
+    ) -> http1.Answer:
+        """An answer, whatever its status. Tried again if `again` and the peer could not answer, within deadline and budget.
+
+        Raises NoAnswer while the breaker is open, and what Origin.post raises.
+        """
+        guard, loop, tries = peer.guard, asyncio.get_running_loop(), 0
+        while True:
+            if guard.state and not guard.admits(loop.time()):
+                raise NoAnswer(own.SUBGRAPH_UNAVAILABLE)
+            try:
+                answer = await peer.origin.post(body, headers, deadline, again=again)
+            except (http1.Unreachable, http1.Malformed):
+                guard.failed(loop.time())
+                pause = self._pause(peer, tries, deadline) if again else None
+                if pause is None:
+                    raise
+            except http1.TooSlow:
+                if time.perf_counter() - begun < self._fair_s:
+                    guard.abandoned()  # others had used the time up
+                else:
+                    guard.failed(loop.time())
+                raise
+            except http1.TooLarge:
+                guard.succeeded()
+                raise
+            except BaseException:
+                guard.abandoned()
+                raise
+            else:
+                if answer.status < 500:
+                    guard.succeeded()
+                    return answer
+                guard.failed(loop.time())
+                pause = self._pause(peer, tries, deadline) if again and answer.status in RETRIED else None
+                if pause is None:
+                    return answer
+            tries += 1
+            await asyncio.sleep(pause)
+
+    @staticmethod
+    def _pause(peer: _Peer, tries: int, deadline: float) -> float | None:
+        """Seconds to wait before another try; None when there is to be none."""
+        if tries >= MOST_RETRIES or not peer.guard.may_retry():
+            return None
+        pause = random.uniform(0, LONGEST_PAUSE_S * 2**tries)  # noqa: S311 - spreads requests, guards nothing
+        if asyncio.get_running_loop().time() + pause >= deadline:
+            return None
+        metrics.RETRIES.labels(peer.name).inc()
+        return pause
 
     def origin(self, name: str) -> http1.Origin:
         """The server of a subgraph."""
-        return self._origins[name]
+        return self._peers[name].origin
+
+    @property
+    def breakers(self) -> dict[str, str]:
+        """The state of each subgraph's circuit breaker."""
+        return {name: peer.guard.state.name.lower() for name, peer in self._peers.items()}
 
     async def states(self) -> dict[str, str]:
         """`ok` or a fault's code for each subgraph, asked at most every two seconds."""
         loop = asyncio.get_running_loop()
         async with self._probing:
             if loop.time() - self._probed > PROBE_AGE_S:
-                names = list(self._origins)
+                names = list(self._peers)
                 self._states = dict(zip(names, await asyncio.gather(*map(self._probe, names)), strict=True))
                 self._probed = loop.time()
         return self._states
 
     def close(self, keep: "Subgraphs | None" = None) -> None:
         """Close the connections, but for those that others keep; one in use is closed when its answer has come."""
-        kept = set(keep._origins.values()) if keep else set()
-        for origin in self._origins.values():
-            if origin not in kept:
-                origin.close()
+        kept = keep._peers if keep else {}
+        for name, peer in self._peers.items():
+            if kept.get(name) is not peer:
+                peer.origin.close()
+            if name not in kept:
+                metrics.BREAKER.remove(name)
 
     async def _probe(self, name: str) -> str:
         deadline = asyncio.get_running_loop().time() + PROBE_S
         try:
-            _result(await self._origins[name].post(b'{"query":"{__typename}"}', b"", deadline))
+            _result(await self._peers[name].origin.post(b'{"query":"{__typename}"}', b"", deadline))
         except NoAnswer as error:
             return error.fault.code
-        except (http1.Unreachable, http1.TooSlow, http1.TooLarge, http1.Malformed) as error:
+        except (http1.Unreachable, http1.TooSlow, http1.Crowded, http1.TooLarge, http1.Malformed) as error:
             return _FAULTS[type(error)].code
         return "ok"
 

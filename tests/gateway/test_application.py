@@ -59,7 +59,7 @@ class TestOneSubgraphMisbehaves:
 
     async def test_one_that_is_not_there_at_all(self, wired: Wired) -> None:
         wired.books.play = playing(http(BOOK))
-        wired.gateway.subgraphs._origins["opinions"]._port = free_port()
+        wired.gateway.subgraphs.origin("opinions")._port = free_port()
         body = (await wired.door.post(BOTH)).body
         assert body["data"] == {"book": {"title": "Waves"}, "best": None}
         assert body["errors"][0]["extensions"]["code"] == "SUBGRAPH_UNAVAILABLE"
@@ -256,7 +256,7 @@ class TestSubscriptions:
         assert wired.books.requests == []
 
     async def test_a_subgraph_that_is_away_is_told_before_the_stream(self, wired: Wired) -> None:
-        wired.gateway.subgraphs._origins["books"]._port = free_port()
+        wired.gateway.subgraphs.origin("books")._port = free_port()
         reply = await wired.door.post(self.TEXT, self.ASKS)
         assert (reply.status, reply.codes) == (503, ["SUBGRAPH_UNAVAILABLE"])
 
