@@ -12,6 +12,8 @@ from pathlib import Path
 from clusters.local.processes import StartFailed, end, require_free, spawn, wait_until
 from clusters.spoken import spoken
 
+LARGEST_MESSAGE = "1MB"
+
 
 @dataclass(frozen=True, slots=True)
 class Nats:
@@ -40,7 +42,7 @@ def start(data: Path, port: int, log: Path, *, durable: bool = True, wait: bool 
     sync = "always" if durable else "2m"
     streams = json.dumps(str(data), ensure_ascii=False)  # quoted, as the configuration quotes too
     configuration.write_text(
-        f"host: 127.0.0.1\nport: {port}\nmax_payload: 1MB\n"
+        f"host: 127.0.0.1\nport: {port}\nmax_payload: {LARGEST_MESSAGE}\n"
         f"jetstream {{ store_dir: {streams}, sync_interval: {sync} }}\n"
     )
     server = Nats(spawn([program(), "-c", str(configuration)], log), port)
