@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 refused or failed, the reason on standard error; 2 the com
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -83,9 +84,7 @@ def status(data: Data = None, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(_described(found), indent=1))
     elif found is None:
-        typer.echo(
-            spoken("nothing runs here; start it: onedoor up", "rien ne tourne ici\u00a0; démarrez\u00a0: onedoor up")
-        )
+        typer.echo(NOTHING)
     else:
         from rich.console import Console
 
@@ -205,14 +204,10 @@ def compose(
         raise typer.Exit(FAILED)
 
 
-def main() -> None:
-    """The entry point of the `onedoor` script."""
-    app()
-
-
 @contextmanager
 def _explained() -> Iterator[None]:
     """Turn what a command may refuse into a message and an exit code; what remains is a bug and keeps its trace."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
@@ -232,7 +227,8 @@ def _issuer_url() -> str:
     if given := os.environ.get("ISSUER_URL"):
         return given
     found = state.running()
-    return found.environment["ISSUER_URL"] if found else issuer_url(lambda name: f"127.0.0.1:{BY_NAME[name].port}")
+    usual = issuer_url(lambda name: f"127.0.0.1:{BY_NAME[name].port}")
+    return found.environment.get("ISSUER_URL", usual) if found else usual
 
 
 def _described(found: "State | None") -> dict[str, object]:
@@ -253,6 +249,3 @@ def _described(found: "State | None") -> dict[str, object]:
         "environment": found.environment,
     }
 
-
-if __name__ == "__main__":
-    main()

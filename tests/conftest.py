@@ -92,7 +92,7 @@ def province(changed: Mapping[str, str] | None = None) -> Iterator[state.State]:
     """A province of its own while the block lasts; `changed` are variables that it is given."""
     folder = Path(tempfile.mkdtemp(prefix="onedoor-province-"))
     folder.chmod(0o755)
-    onedoor = [sys.executable, "-m", "clusters.cli"]
+    onedoor = [sys.executable, "-m", "clusters"]
     ports = {part.port_variable: str(free_port()) for part in PARTS}
     given = [name for name in os.environ if name.endswith("_URL") and not name.startswith("TEST_")]
     env = {name: value for name, value in os.environ.items() if name not in given} | ports | dict(changed or {})

@@ -1,5 +1,7 @@
 """What a person sees of a local province: a live table on a terminal, plain lines elsewhere, and the summary."""
 
+import contextlib
+import json
 import shlex
 import time
 from collections.abc import Sequence
@@ -38,7 +40,8 @@ class Lines:
         self._console = console
 
     def say(self, line: str) -> None:
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        with contextlib.suppress(OSError):  # the log's disk is full: no reason to end what runs
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def show(self, parts: Sequence[PartState]) -> None:
         """A table that nobody watches would only fill a log."""
@@ -138,11 +141,5 @@ def summary(state: State) -> str:
 
 def curl(gateway: str) -> str:
     """One query, ready to paste into a shell."""
-    body = '{"query": ' + _json(QUERY) + "}"
+    body = json.dumps({"query": QUERY}, ensure_ascii=False)
     return f"curl -s http://{gateway}/graphql -H 'Content-Type: application/json' -d {shlex.quote(body)}"
-
-
-def _json(text: str) -> str:
-    import json
-
-    return json.dumps(text, ensure_ascii=False)

@@ -149,8 +149,7 @@ def _accept_release(folder: Folder) -> list[str]:
     Without a readable record, data is taken for the oldest.
     """
     ours = version("onedoor")
-    held = _held_release(folder)
-    written, major = str(held.get("release", "0")), held.get("postgresql", POSTGRESQL_MAJOR)
+    written, major = _held_release(folder), _held_major(folder)
     if major != POSTGRESQL_MAJOR or _order(written) > _order(ours):
         raise FolderUnusable(
             spoken(
@@ -163,7 +162,7 @@ def _accept_release(folder: Folder) -> list[str]:
             )
         )
     is_older = (folder.path / "postgres").exists() and _order(written) < _order(ours)
-    replace(folder.release, json.dumps({"release": ours, "postgresql": POSTGRESQL_MAJOR}))
+    replace(folder.release, json.dumps({"release": ours}))
     if not is_older:
         return []
     return [
@@ -183,12 +182,20 @@ def replace(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def _held_release(folder: Folder) -> dict[str, object]:
+def _held_release(folder: Folder) -> str:
     try:
         held = json.loads(folder.release.read_text())
     except (OSError, ValueError):
-        return {}
-    return held if isinstance(held, dict) else {}
+        return "0"
+    return str(held.get("release", "0")) if isinstance(held, dict) else "0"
+
+
+def _held_major(folder: Folder) -> int:
+    """The PostgreSQL that made the data, as it says itself; ours where there is none yet."""
+    try:
+        return int((folder.path / "postgres" / "PG_VERSION").read_text())
+    except (OSError, ValueError):
+        return POSTGRESQL_MAJOR
 
 
 def _order(release: str) -> tuple[int, ...]:

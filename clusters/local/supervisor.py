@@ -105,12 +105,12 @@ class Supervisor:
 
     def step(self) -> None:
         """Look at every part once and do what is due. Raises StartFailed when a data store cannot start at all."""
+        if self._dirty:
+            self._record()
         for child in self.children:
             if self.is_stopping:
                 return
             self._advance(child, time.monotonic())
-        if self._dirty:
-            self._record()
 
     def stop(self) -> None:
         """End everything: first what serves, together, then the data stores. Returns when all are gone."""
@@ -138,7 +138,7 @@ class Supervisor:
                 self._start(child, now)
             case Status.STARTING | Status.READY if child.process is not None and child.process.poll() is not None:
                 self._crashed(child, now)
-            case Status.STARTING if child.process is not None and self.launcher.is_ready(child.part, child.process):
+            case Status.STARTING if self._is_ready(child):
                 self._ready(child, now)
             case Status.STARTING if now - child.started_at > PATIENCE_S:
                 child.started_at = now
@@ -152,13 +152,28 @@ class Supervisor:
     def _start(self, child: Child, now: float) -> None:
         try:
             child.process = self.launcher.start(child.part)
-        except StartFailed:
+        except (StartFailed, OSError) as problem:
             if not child.was_ready:
                 raise
             self._plan_restart(child, now)
+            wait_s = child.next_start_at - now
+            self._say_about(
+                child,
+                f"could not start ({problem}); it is tried again in {wait_s:.0f} s",
+                f"n’a pu démarrer ({problem})\u00a0; nouvel essai dans {wait_s:.0f} s",
+            )
             return
         child.status, child.started_at = Status.STARTING, now
         self._dirty = True
+
+    def _is_ready(self, child: Child) -> bool:
+        """A store that cannot be prepared ends the first start; later, what runs is worth more: asked again."""
+        try:
+            return child.process is not None and self.launcher.is_ready(child.part, child.process)
+        except StartFailed:
+            if not child.was_ready:
+                raise
+            return False
 
     def _ready(self, child: Child, now: float) -> None:
         child.status, child.was_ready, child.ready_at = Status.READY, True, now

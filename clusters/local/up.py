@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from clusters.local import display, state
-from clusters.local.folder import Folder, explain, locate, prepare
+from clusters.local.folder import Folder, FolderUnusable, explain, locate, prepare
 from clusters.local.launch import FORKED, Launcher, load_stack
 from clusters.local.ports import PortsBusy, holder, require_free_ports
 from clusters.local.processes import StartFailed, last_words
@@ -40,12 +40,13 @@ def up(asked: Path | None, only: Sequence[str], env: Mapping[str, str] = os.envi
         already(found)
         return 0
     notes = prepare(folder)
+    left = state.read(folder)  # by a run that was killed
     with state.held_lock(folder):
         screen = display.screen()
         try:
             for note in notes:
                 screen.say(note)
-            return _run(_supervisor(folder, parts, env, screen), screen)
+            return _run(_supervisor(folder, parts, env, screen, left), screen)
         except OSError as problem:
             raise StartFailed(explain(problem, folder.path)) from problem
         finally:
@@ -64,7 +65,7 @@ def up_detached(asked: Path | None, only: Sequence[str]) -> int:
     for note in prepare(folder):
         print(note)  # noqa: T201
     log = folder.log("onedoor")
-    command = [sys.executable, "-m", "clusters.cli", "up", "--data", str(asked or folder.path), *_only(only)]
+    command = [sys.executable, "-m", "clusters", "up", "--data", str(asked or folder.path), *_only(only)]
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own program
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
@@ -83,16 +84,28 @@ def up_detached(asked: Path | None, only: Sequence[str]) -> int:
 
 
 def down(asked: Path | None) -> bool:
-    """End the province that runs on the data folder, whoever started it. Returns whether there was one."""
+    """End the province that runs on the data folder, from whichever terminal. Returns whether there was one.
+
+    Raises FolderUnusable where another user runs it.
+    """
     found = state.running(locate(asked).path)
     if found is None:
         return False
-    process = psutil.Process(found.pid)
-    process.terminate()
     try:
+        process = psutil.Process(found.pid)
+        process.terminate()
         process.wait(DOWN_PATIENCE_S)
+    except psutil.NoSuchProcess:
+        return True  # it ended while we looked
     except psutil.TimeoutExpired:
         process.kill()  # its children end with it
+    except psutil.AccessDenied as denied:
+        raise FolderUnusable(
+            spoken(
+                f"another user runs One Door here (process {found.pid}); only they can end it",
+                f"quelqu’un d’autre fait tourner One Door ici (processus {found.pid})\u00a0; c’est à eux de l’arrêter",
+            )
+        ) from denied
     return True
 
 
@@ -107,7 +120,9 @@ def already(found: state.State) -> None:
     print(display.summary(found))  # noqa: T201
 
 
-def _supervisor(folder: Folder, parts: Sequence[Part], env: Mapping[str, str], screen: display.Screen) -> Supervisor:
+def _supervisor(
+    folder: Folder, parts: Sequence[Part], env: Mapping[str, str], screen: display.Screen, left: state.State | None
+) -> Supervisor:
     host = env.get("HOST") or "127.0.0.1"
     addresses = {part.name: f"127.0.0.1:{port_of(part, env)}" for part in (*parts, *chosen(()))}
     launcher = Launcher(folder, addresses.__getitem__, host, env)
@@ -119,7 +134,7 @@ def _supervisor(folder: Folder, parts: Sequence[Part], env: Mapping[str, str], s
         for part in parts
     ]
     own = [child.part for child in children if child.status is not Status.ELSEWHERE]
-    _require_free_ports(folder, own, env, host)
+    _require_free_ports(own, env, host, left)
     variables: dict[str, str] = {}
     for part in chosen(()):
         variables |= launcher.variables(part)
@@ -130,25 +145,23 @@ def _supervisor(folder: Folder, parts: Sequence[Part], env: Mapping[str, str], s
     return Supervisor(folder, children, launcher, screen.say, variables)
 
 
-def _require_free_ports(folder: Folder, parts: Sequence[Part], env: Mapping[str, str], host: str) -> None:
-    """A run that was killed leaves its log folder used and its ports taken for a moment: then wait a little."""
-    deadline = time.monotonic() + (LEFTOVER_PATIENCE_S if folder.log("postgres").exists() else 0)
+def _require_free_ports(parts: Sequence[Part], env: Mapping[str, str], host: str, left: state.State | None) -> None:
+    """A run that was killed may hold its ports for another moment, while its parts end: then wait a little."""
+    deadline = time.monotonic() + LEFTOVER_PATIENCE_S
     while True:
         try:
             return require_free_ports(parts, env, host)
         except PortsBusy:
-            if time.monotonic() >= deadline or not _is_leftover(parts, env):
+            if time.monotonic() >= deadline or left is None or not _is_ending(left, parts, env):
                 raise
             time.sleep(0.2)  # between two looks at the ports
 
 
-def _is_leftover(parts: Sequence[Part], env: Mapping[str, str]) -> bool:
-    """Whether a busy port is held by a part whose parent is gone: it is ending."""
-    holders = [holder(port_of(part, env)) for part in parts]
-    try:
-        return any(process is not None and process.ppid() == 1 for process in holders)
-    except psutil.Error:
-        return True  # it ended while we looked
+def _is_ending(left: state.State, parts: Sequence[Part], env: Mapping[str, str]) -> bool:
+    """Whether a busy port is held by a part of the run that was killed, or by nobody any more."""
+    of_that_run = {part.pid for part in left.parts}
+    holders = (holder(port_of(part, env)) for part in parts)
+    return any(process is None or process.pid in of_that_run for process in holders)
 
 
 def _run(supervisor: Supervisor, screen: display.Screen) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-ONEDOOR = (sys.executable, "-m", "clusters.cli")
+ONEDOOR = (sys.executable, "-m", "clusters")
 
 
 def onedoor(*arguments: str, lang: str = "C.UTF-8") -> "subprocess.CompletedProcess[str]":

@@ -54,7 +54,7 @@ class Running:
 async def running(supergraph: Path, env: Mapping[str, str], *options: str) -> AsyncIterator[Running]:
     """A gateway on a free port, ready while the block lasts; killed after it if it still runs."""
     port = free_port()
-    command = ["-m", "clusters.cli", "gateway", "--supergraph", str(supergraph), "--port", str(port), *options]
+    command = ["-m", "clusters", "gateway", "--supergraph", str(supergraph), "--port", str(port), *options]
     given = {**{name: value for name, value in os.environ.items() if name != "ISSUER_URL"}, **env}
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, env=given, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL

@@ -34,7 +34,7 @@ class TestJourney:
 
     def test_the_demo_shows_it_to_programs_as_json(self, open_province: State) -> None:
         env = {**os.environ, **open_province.environment}
-        command = [sys.executable, "-m", "clusters.cli", "demo", "--json"]
+        command = [sys.executable, "-m", "clusters", "demo", "--json"]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr
         told = json.loads(done.stdout)

@@ -18,7 +18,7 @@ import pytest
 
 from clusters.local.processes import free_port
 
-ONEDOOR = (sys.executable, "-m", "clusters.cli")
+ONEDOOR = (sys.executable, "-m", "clusters")
 PATIENCE_S = 60
 
 
