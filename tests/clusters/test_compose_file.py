@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -184,6 +185,18 @@ class TestStores:
         held = file["configs"]["nats"]["content"]
         assert f"max_payload: {nats.LARGEST_MESSAGE}" in held
         assert "sync_interval: always" in held
+
+    def test_nats_accepts_its_configuration(self, file: Rendered, tmp_path: Path) -> None:
+        configuration = tmp_path / "nats.conf"
+        configuration.write_text(file["configs"]["nats"]["content"])
+        done = subprocess.run([nats.program(), "-t", "-c", str(configuration)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    def test_the_shell_accepts_the_question_about_keycloaks_health(self, file: Rendered) -> None:
+        test = file["services"]["keycloak"]["healthcheck"]["test"]
+        assert test[:3] == ["CMD", "bash", "-c"]
+        done = subprocess.run(["bash", "-n", "-c", test[3]], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
 
     def test_their_data_outlives_the_containers(self, file: Rendered) -> None:
         for store in ("postgres", "nats"):
