@@ -248,4 +248,3 @@ def _described(found: "State | None") -> dict[str, object]:
         "parts": parts,
         "environment": found.environment,
     }
-
