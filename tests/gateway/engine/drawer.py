@@ -1,0 +1,354 @@
+"""Draws valid operations at random: conditions anywhere, aliases, fragments on every abstract type, repeated fields.
+
+The same seed always draws the same operation. `shrunk` makes a failing one small.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLArgument,
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLSchema,
+    GraphQLUnionType,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    do_types_overlap,
+    get_named_type,
+    is_composite_type,
+    is_required_argument,
+    is_required_input_field,
+    parse,
+    print_ast,
+    validate,
+)
+
+Json = dict[str, Any]
+DEPTH = 5
+CONDITIONS = ("yes", "no", "maybe")
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """An operation and its variables."""
+
+    text: str
+    variables: Json
+
+
+@dataclass
+class _Scope:
+    """Which field each response key of one response position means, so that most draws can be merged."""
+
+    meanings: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    below: dict[str, "_Scope"] = field(default_factory=dict)
+
+
+class Drawer:
+    """Draws operations for one schema."""
+
+    def __init__(self, schema: GraphQLSchema, seed: int) -> None:
+        self._schema = schema
+        self._chance = random.Random(seed)  # noqa: S311 - tests
+        self._abstract = [
+            t for t in schema.type_map.values() if isinstance(t, GraphQLInterfaceType | GraphQLUnionType)
+        ]
+
+    def operation(self, kind: str = "query") -> Drawn:
+        """A valid operation. Draws until one is."""
+        while True:
+            drawn = self._attempt(kind)
+            if not validate(self._schema, parse(drawn.text), max_errors=1):
+                return drawn
+
+    def _attempt(self, kind: str) -> Drawn:
+        self._budget = self._chance.choice((6, 15, 40))
+        self._fragments: list[str] = []
+        self._open: list[tuple[str, str, _Scope]] = []  # fragments that can be spread again
+        self._variables: dict[str, tuple[str, Any]] = {}
+        root = self._schema.query_type if kind == "query" else self._schema.mutation_type
+        assert root is not None
+        body = self._selections(root, _Scope(), DEPTH, root=True)
+        used = " ".join((body, *self._fragments))
+        named = {n: v for n, v in self._variables.items() if f"${n}" in used}
+        declared = ", ".join(f"${name}: {type_}" for name, (type_, _) in named.items())
+        text = " ".join((f"{kind} Drawn{f'({declared})' if declared else ''} {body}", *self._fragments))
+        return Drawn(text, {n: v for n, (_, v) in named.items() if v is not ...})
+
+    def _some(self, part: float) -> bool:
+        return self._chance.random() < part
+
+    def _condition(self) -> str:
+        """Seldom a @skip or @include, by literal or by variable, or both."""
+        if not self._some(0.12):
+            return ""
+        found = []
+        for name in self._chance.sample(("skip", "include"), 1 if self._some(0.85) else 2):
+            value = self._chance.choice(("true", "false", "$yes", "$no", "$maybe"))
+            if value.startswith("$"):
+                default = " = true" if value == "$maybe" else ""
+                given = {"$yes": True, "$no": False, "$maybe": ...}[value]
+                self._variables[value[1:]] = (f"Boolean!{default}" if not default else f"Boolean{default}", given)
+            found.append(f" @{name}(if: {value})")
+        return "".join(found)
+
+    def _selections(self, type_: Any, scope: _Scope, depth: int, *, root: bool = False) -> str:
+        parts: list[str] = []
+        for _ in range(self._chance.choice((1, 2, 2, 3, 4, 5) if not root else (1, 2, 3))):
+            self._budget -= 1
+            if (self._budget < 0 or depth <= 0) and parts:
+                break
+            parts.append(self._selection(type_, scope, depth))
+        return "{ " + " ".join(parts) + " }"
+
+    def _selection(self, type_: Any, scope: _Scope, depth: int) -> str:
+        abstract = isinstance(type_, GraphQLInterfaceType | GraphQLUnionType)
+        if self._some(0.55 if abstract else 0.15) and depth > 0 and self._budget > 0:
+            return self._fragment(type_, scope, depth)
+        fields = list(type_.fields.items()) if not isinstance(type_, GraphQLUnionType) else []
+        if depth <= 0 or self._budget <= 0:
+            fields = [(n, f) for n, f in fields if not is_composite_type(get_named_type(f.type))]
+        if not fields or self._some(0.1):
+            return self._typename(scope) + self._condition()
+        return self._field(type_, *self._chance.choice(fields), scope, depth)
+
+    def _typename(self, scope: _Scope) -> str:
+        meaning = ("__typename", "", "")
+        key = self._key("__typename", meaning, scope)
+        return "__typename" if key == "__typename" else f"{key}: __typename"
+
+    def _field(self, type_: Any, name: str, found: GraphQLField, scope: _Scope, depth: int) -> str:
+        arguments = self._arguments(found.args)
+        owner = type_.name if isinstance(type_, GraphQLObjectType) else ""
+        key = self._key(name, (name, arguments, f"{owner} {found.type}"), scope)
+        text = (name if key == name else f"{key}: {name}") + arguments + self._condition()
+        below = get_named_type(found.type)
+        if is_composite_type(below):
+            text += " " + self._selections(below, scope.below.setdefault(key, _Scope()), depth - 1)
+        return text
+
+    def _key(self, name: str, meaning: tuple[str, str, str], scope: _Scope) -> str:
+        """A response key: the name, a free alias, or, rarely, an alias that is another field's name."""
+        key = self._chance.choice((name, name, name, f"{name[:2]}_x", "alias", "id", "name"))
+        if key in ("id", "name") and not self._some(0.2):
+            key = name
+        number = 0
+        while not _mergeable(scope.meanings.setdefault(key, meaning), meaning):
+            number += 1
+            key = f"{name}_{number}"
+        return key
+
+    def _fragment(self, type_: Any, scope: _Scope, depth: int) -> str:
+        again = [name for name, condition, s in self._open if s is scope]
+        if again and self._some(0.3):
+            return f"...{self._chance.choice(again)}{self._condition()}"
+        condition = self._conditioned(type_)
+        narrow = self._schema.type_map[condition] if condition else type_
+        inner = self._selections(narrow, scope, depth - 1)
+        if condition and self._some(0.3):
+            name = f"F{len(self._fragments)}"
+            self._fragments.append(f"fragment {name} on {condition} {inner}")
+            self._open.append((name, condition, scope))
+            return f"...{name}{self._condition()}"
+        return f"...{f' on {condition}' if condition else ''}{self._condition()} {inner}"
+
+    def _conditioned(self, type_: Any) -> str:
+        """A type condition that can hold: an object type, an interface, a union, the type itself, or none."""
+        if self._some(0.1):
+            return ""
+        composite = [
+            t
+            for t in self._schema.type_map.values()
+            if isinstance(t, GraphQLObjectType | GraphQLInterfaceType | GraphQLUnionType)
+            and not t.name.startswith("__")
+            and do_types_overlap(self._schema, type_, t)
+        ]
+        return self._chance.choice(composite).name
+
+    # -- arguments
+
+    def _arguments(self, found: dict[str, GraphQLArgument]) -> str:
+        given = []
+        for name, argument in found.items():
+            if not is_required_argument(argument) and self._some(0.4):
+                continue
+            given.append(f"{name}: {self._given(argument.type)}")
+        self._chance.shuffle(given)
+        return f"({', '.join(given)})" if given else ""
+
+    def _given(self, type_: Any) -> str:
+        if self._some(0.4):
+            for name, (held, _) in self._variables.items():
+                if held == str(type_) and self._some(0.5):
+                    return f"${name}"
+            name = f"v{len(self._variables)}"
+            missing = not isinstance(type_, GraphQLNonNull) and self._some(0.15)
+            self._variables[name] = (str(type_), ... if missing else self._plain(type_))
+            return f"${name}"
+        return self._literal(type_)
+
+    def _plain(self, type_: Any) -> Any:
+        """A value as JSON."""
+        if isinstance(type_, GraphQLNonNull):
+            return self._present(type_.of_type)
+        return None if self._some(0.15) else self._present(type_)
+
+    def _present(self, type_: Any) -> Any:
+        if isinstance(type_, GraphQLList):
+            return [self._plain(type_.of_type) for _ in range(self._chance.choice((0, 1, 2)))]
+        if isinstance(type_, GraphQLEnumType):
+            return self._chance.choice(sorted(type_.values))
+        if isinstance(type_, GraphQLInputObjectType):
+            return {
+                name: self._plain(item.type)
+                for name, item in type_.fields.items()
+                if is_required_input_field(item) or self._some(0.6)
+            }
+        choices: Json = {"Int": 7, "Float": 0.5, "Boolean": True, "ID": "a", "String": "t\"e\nx"}
+        return choices.get(type_.name, {"any": [1, None]})
+
+    def _literal(self, type_: Any) -> str:
+        if isinstance(type_, GraphQLNonNull):
+            return _literal(self._present(type_.of_type), type_.of_type)
+        return _literal(self._plain(type_), type_)
+
+
+def _literal(value: Any, type_: Any) -> str:
+    """A JSON value as a GraphQL literal."""
+    if isinstance(type_, GraphQLNonNull):
+        type_ = type_.of_type
+    if value is None:
+        return "null"
+    if isinstance(type_, GraphQLEnumType):
+        return str(value)
+    if isinstance(value, list):
+        inner = type_.of_type if isinstance(type_, GraphQLList) else None
+        return "[" + ", ".join(_literal(item, inner) for item in value) + "]"
+    if isinstance(value, dict):
+        fields = type_.fields if isinstance(type_, GraphQLInputObjectType) else {}
+        return (
+            "{"
+            + ", ".join(f"{n}: {_literal(v, fields[n].type if n in fields else None)}" for n, v in value.items())
+            + "}"
+        )
+    if isinstance(value, str):
+        return '"' + value.replace('"', '\\"').replace("\n", "\\n") + '"'
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _mergeable(held: tuple[str, str, str], new: tuple[str, str, str]) -> bool:
+    if held[:2] == new[:2]:
+        return True
+    (owner, _, shape), (other, _, shape_new) = held[2].partition(" "), new[2].partition(" ")
+    return bool(owner and other and owner != other and shape == shape_new)
+
+
+# -- shrinking
+
+
+def shrunk(drawn: Drawn, fails: Callable[[Drawn], bool], schema: GraphQLSchema) -> Drawn:
+    """The smallest operation found that still fails, by taking away one thing at a time."""
+    improved = True
+    while improved:
+        improved = False
+        for smaller in _smaller(drawn):
+            if len(smaller.text) >= len(drawn.text):
+                continue
+            try:
+                valid = not validate(schema, parse(smaller.text))
+            except Exception:  # noqa: BLE001, S112 - what cannot be parsed is no candidate
+                continue
+            if valid and fails(smaller):
+                drawn, improved = smaller, True
+                break
+    return drawn
+
+
+def _smaller(drawn: Drawn) -> Iterator[Drawn]:
+    document = parse(drawn.text, no_location=True)
+    fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+    for changed in _without(document, fragments):
+        text = " ".join(print_ast(_pruned(changed)).split())
+        used = {name: value for name, value in drawn.variables.items() if f"${name}" in text}
+        yield Drawn(text, used)
+
+
+def _without(node: Any, fragments: dict[str, Any]) -> Iterator[Any]:
+    """The document with one selection, fragment, directive, alias or argument less, biggest first."""
+    if isinstance(node, DocumentNode):
+        for index, definition in enumerate(node.definitions):
+            for changed in _without(definition, fragments):
+                yield DocumentNode(
+                    definitions=(*node.definitions[:index], changed, *node.definitions[index + 1 :])
+                )
+        return
+    if isinstance(node, SelectionSetNode):
+        items = node.selections
+        for index, item in enumerate(items):
+            rest = (*items[:index], *items[index + 1 :])
+            if rest:
+                yield SelectionSetNode(selections=rest)
+            if isinstance(item, InlineFragmentNode):
+                yield SelectionSetNode(
+                    selections=(*items[:index], *item.selection_set.selections, *items[index + 1 :])
+                )
+            if isinstance(item, FragmentSpreadNode):
+                held = fragments[item.name.value]
+                inline = InlineFragmentNode(
+                    type_condition=held.type_condition, directives=item.directives, selection_set=held.selection_set
+                )
+                yield SelectionSetNode(selections=(*items[:index], inline, *items[index + 1 :]))
+            for changed in _without(item, fragments):
+                yield SelectionSetNode(selections=(*items[:index], changed, *items[index + 1 :]))
+        return
+    if getattr(node, "directives", None):
+        yield _changed(node, directives=())
+    if isinstance(node, FieldNode) and node.alias:
+        yield _changed(node, alias=None)
+    if isinstance(node, FieldNode) and node.arguments:
+        for index in range(len(node.arguments)):
+            yield _changed(node, arguments=(*node.arguments[:index], *node.arguments[index + 1 :]))
+    if getattr(node, "selection_set", None) is not None:
+        for changed in _without(node.selection_set, fragments):
+            yield _changed(node, selection_set=changed)
+
+
+def _changed(node: Any, **changes: Any) -> Any:
+    return type(node)(**{**{key: getattr(node, key, None) for key in node.keys if key != "loc"}, **changes})
+
+
+def _pruned(document: DocumentNode) -> DocumentNode:
+    """Without fragments that nothing spreads and variables that nothing uses."""
+    definitions = list(document.definitions)
+    while True:
+        text = " ".join(print_ast(d) for d in definitions)
+        unused = [
+            d for d in definitions if isinstance(d, FragmentDefinitionNode) and f"...{d.name.value}" not in text
+        ]
+        if not unused:
+            break
+        definitions = [d for d in definitions if d not in unused]
+    body = " ".join(print_ast(_changed(d, variable_definitions=())) for d in definitions)
+    kept: list[Any] = []
+    for definition in definitions:
+        if isinstance(definition, OperationDefinitionNode):
+            variables = tuple(
+                v for v in definition.variable_definitions or () if f"${v.variable.name.value}" in body
+            )
+            kept.append(_changed(definition, variable_definitions=variables))
+        else:
+            kept.append(definition)
+    return DocumentNode(definitions=tuple(kept))

@@ -1,0 +1,495 @@
+"""One set of invented data, served twice: whole, behind the schema that clients see, and by strict subgraphs.
+
+The data needs no tables: a value is a function of its row, its field and its arguments. A strict subgraph answers nothing
+that its SDL does not entitle it to: an @external field only where a key or a @provides covers it, a @requires field only if
+every required value was sent and is right, a field that another subgraph overrides never.
+"""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from graphql import (
+    DirectiveNode,
+    DocumentNode,
+    EnumTypeDefinitionNode,
+    FieldDefinitionNode,
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLEnumType,
+    GraphQLError,
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLResolveInfo,
+    GraphQLScalarType,
+    GraphQLSchema,
+    GraphQLUnionType,
+    InlineFragmentNode,
+    InputObjectTypeDefinitionNode,
+    InterfaceTypeDefinitionNode,
+    Node,
+    ObjectTypeDefinitionNode,
+    SelectionSetNode,
+    UnionTypeDefinitionNode,
+    build_ast_schema,
+    execute_sync,
+    get_argument_values,
+    get_named_type,
+    get_operation_ast,
+    get_variable_values,
+    parse,
+    validate,
+    value_from_ast_untyped,
+)
+
+from gateway.engine.execution import Execution, Request
+from gateway.engine.normalise import condition_variables
+from gateway.engine.planner import NoResolvablePath, plan_operation
+from gateway.engine.projection import Projection
+from gateway.engine.supergraph import Supergraph, load_supergraph, selection
+
+Json = dict[str, Any]
+ROWS = 4  # of each type
+ROOTS = ("Query", "Mutation", "Subscription")
+_PARTS: Mapping[str, type[Node]] = {
+    "object_type": ObjectTypeDefinitionNode,
+    "interface_type": InterfaceTypeDefinitionNode,
+    "union_type": UnionTypeDefinitionNode,
+    "enum_type": EnumTypeDefinitionNode,
+    "input_object_type": InputObjectTypeDefinitionNode,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A thing that the data speaks of: the `number`th of its type."""
+
+    type: str
+    number: int
+
+
+class Strict(GraphQLError):
+    """A subgraph was asked for what it is not entitled to answer."""
+
+
+class Part:
+    """A subgraph: its schema as a server would have it, and what its directives say."""
+
+    def __init__(self, name: str, sdl: str) -> None:
+        self.name = name
+        definitions = _joined(parse(sdl, no_location=True))
+        self.keys: dict[str, list[tuple[SelectionSetNode, bool]]] = {}
+        self.interface_objects: set[str] = set()
+        self.external: set[tuple[str, str]] = set()
+        self.requires: dict[tuple[str, str], SelectionSetNode] = {}
+        self.provides: dict[tuple[str, str], SelectionSetNode] = {}
+        self.overrides: dict[tuple[str, str], tuple[str, str | None]] = {}
+        for node in definitions.values():
+            self._read(node)
+        self.schema = _served(definitions, self.keys)
+
+    def _read(self, node: Any) -> None:
+        name = node.name.value
+        for arguments in _uses(node, "key"):
+            self.keys.setdefault(name, []).append(
+                (selection(str(arguments["fields"])), bool(arguments.get("resolvable", True)))
+            )
+        if _uses(node, "interfaceObject"):
+            self.interface_objects.add(name)
+        for item in getattr(node, "fields", None) or ():
+            if not isinstance(item, FieldDefinitionNode):
+                continue
+            place = (name, item.name.value)
+            if _uses(item, "external") or _uses(node, "external"):
+                self.external.add(place)
+            for found, into in (("requires", self.requires), ("provides", self.provides)):
+                for arguments in _uses(item, found):
+                    into[place] = selection(str(arguments["fields"]))
+            for arguments in _uses(item, "override"):
+                self.overrides[place] = (str(arguments["from"]), arguments.get("label"))
+
+    def field(self, type_name: str, name: str) -> GraphQLField | None:
+        """The field that this subgraph has on an object type, or on an interface that is one object here."""
+        type_ = self.schema.type_map.get(type_name)
+        return type_.fields.get(name) if isinstance(type_, GraphQLObjectType) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A row in a subgraph: what a @provides grants on it, and the representation that it was looked up by."""
+
+    row: Row
+    granted: tuple[SelectionSetNode, ...] = ()
+    sent: Json | None = None
+
+
+@dataclass
+class World:
+    """The data and its two servers. `labels` are the labels of @override(label:) that hold."""
+
+    subgraphs: Mapping[str, str]
+    sdl: str
+    seed: int = 0
+    labels: frozenset[str] = frozenset()
+    sent: list[tuple[str, Json]] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.supergraph: Supergraph = load_supergraph(self.sdl)
+        self.parts = {name: Part(name, sdl) for name, sdl in self.subgraphs.items()}
+        self._values: dict[tuple[Row, str, str], Any] = {}
+        self._found: dict[tuple[str, str], list[GraphQLField]] = {}
+        self._identifying = self._keys()
+        self._overridden = {
+            (source, *place)
+            for part in self.parts.values()
+            for place, (source, label) in part.overrides.items()
+            if label is None or label in self.labels
+        } | {
+            (part.name, *place)
+            for part in self.parts.values()
+            for place, (_, label) in part.overrides.items()
+            if label is not None and label not in self.labels
+        }
+
+    # -- the data
+
+    def value(self, row: Row, name: str, arguments: Json) -> Any:
+        """What a field is: rows, lists, leaves, None."""
+        text = orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS).decode()
+        known = (row, name, text)
+        if known not in self._values:
+            chance = random.Random(f"{self.seed} {row.type} {row.number} {name} {text}")  # noqa: S311 - data
+            types = [found.type for found in self._definitions(row.type, name)]
+            self._values[known] = self._draw(chance, types, row, name, text)
+        return self._values[known]
+
+    def _draw(self, chance: random.Random, types: list[Any], row: Row, name: str, text: str) -> Any:
+        certain = any(isinstance(t, GraphQLNonNull) for t in types) or (row.type, name) in self._identifying
+        types = [t.of_type if isinstance(t, GraphQLNonNull) else t for t in types]
+        if not certain and chance.random() < 0.15:
+            return None
+        if isinstance(types[0], GraphQLList):
+            inner = [t.of_type for t in types]
+            items = (self._draw(chance, inner, row, f"{name}.{i}", text) for i in range(chance.choice((0, 1, 2, 3))))
+            return list(items)
+        if isinstance(types[0], GraphQLScalarType | GraphQLEnumType):
+            return self._leaf(chance, types, row, name, text)
+        possible = self._possible(row.type, name.partition(".")[0])
+        if not possible:
+            if certain:
+                raise AssertionError(f"{row.type}.{name} can be of no type")
+            return None
+        return Row(chance.choice(possible), chance.randrange(ROWS))
+
+    def _leaf(self, chance: random.Random, types: list[Any], row: Row, name: str, text: str) -> Any:
+        if isinstance(types[0], GraphQLEnumType):
+            shared = set.intersection(*(set(t.values) for t in types))
+            return chance.choice(sorted(shared)) if shared else None
+        kind = types[0].name
+        if kind == "Int":
+            return row.number if (row.type, name) in self._identifying else chance.randrange(100)
+        if kind == "Float":
+            return chance.randrange(100) / 4
+        if kind == "Boolean":
+            return chance.random() < 0.5
+        told = f"{row.type}{row.number}.{name}" + ("" if text == "{}" else text)
+        return told if kind in ("ID", "String") else {"scalar": told, "list": [1, None]}
+
+    def _keys(self) -> set[tuple[str, str]]:
+        """The fields by which rows are told apart: never null, and different on each row."""
+        found: set[tuple[str, str]] = set()
+        for part in self.parts.values():
+            for name, keys in part.keys.items():
+                for fields, _ in keys:
+                    for type_name in {name, *self.concrete(name)}:
+                        self._identify(part, type_name, fields, found)
+        return found
+
+    def _identify(self, part: Part, name: str, fields: SelectionSetNode, found: set[tuple[str, str]]) -> None:
+        for item in fields.selections:
+            assert isinstance(item, FieldNode)
+            found.add((name, item.name.value))
+            if item.selection_set is not None:
+                for holder in self.parts.values():
+                    held = holder.field(name, item.name.value)
+                    if held is not None:
+                        below = get_named_type(held.type).name
+                        for type_name in {below, *self.concrete(below)}:
+                            self._identify(part, type_name, item.selection_set, found)
+
+    def concrete(self, name: str) -> list[str]:
+        """The object types that a value of a type can be anywhere."""
+        return sorted(self.supergraph.possible(name)) if name in self.supergraph.types else []
+
+    def _definitions(self, type_name: str, name: str) -> list[GraphQLField]:
+        """Every subgraph's definition of a field, by way of interface objects too."""
+        known = self._found.get((type_name, name))
+        if known is None:
+            known = [found for _, found in self._holders(type_name, name)]
+            self._found[type_name, name] = known
+        assert known, f"{type_name}.{name}"
+        return known
+
+    def _holders(self, type_name: str, name: str) -> Iterator[tuple[Part, GraphQLField]]:
+        interfaces = self.supergraph.types[type_name].interfaces
+        for part in self.parts.values():
+            for owner in (type_name, *sorted(interfaces & part.interface_objects)):
+                found = part.field(owner, name)
+                if found is not None:
+                    yield part, found
+
+    def _possible(self, type_name: str, name: str) -> list[str]:
+        """The object types that a field's value can have in every subgraph that resolves it."""
+        shared: set[str] | None = None
+        for part, found in self._holders(type_name, name):
+            if (type_name, name) in part.external and (type_name, name) not in self._identifying:
+                continue
+            kind = get_named_type(found.type)
+            if isinstance(kind, GraphQLUnionType | GraphQLInterfaceType):
+                here = {t.name for t in part.schema.get_possible_types(kind)}
+            else:
+                here = set(self.concrete(kind.name))
+            shared = here if shared is None else shared & here
+        return sorted(shared or ())
+
+    # -- the whole
+
+    def whole(self, document: DocumentNode, variables: Json) -> tuple[Json | None, bool, list[str]]:
+        """The judge's answer: data, whether there are errors, and the mutations in the order in which they ran."""
+        calls: list[str] = []
+
+        def resolve(source: Row | None, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+            row = source or Row(info.parent_type.name, 0)
+            if row.type == "Mutation":
+                calls.append(f"{info.field_name} {arguments}")
+            return self.value(row, info.field_name, arguments)
+
+        done = execute_sync(
+            self.supergraph.api_schema,
+            document,
+            variable_values=variables,
+            field_resolver=resolve,
+            type_resolver=lambda value, *_: value.type,
+        )
+        return done.data, bool(done.errors), calls
+
+    # -- the parts
+
+    def serve(self, request: Request) -> Json:
+        """What the strict subgraph of a request answers. Raises AssertionError for a document that it would refuse."""
+        body = orjson.loads(request.body)
+        part = self.parts[request.fetch.subgraph]
+        self.sent.append((part.name, body))
+        document = parse(body["query"])
+        problems = validate(part.schema, document)
+        assert not problems, f"{part.name} refuses {body['query']}: {problems}"
+
+        def resolve(source: Held | None, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+            if info.field_name == "_entities":
+                return [self._entity(part, sent) for sent in arguments["representations"]]
+            held = source or Held(Row(info.parent_type.name, 0))
+            if held.row.type == "Mutation":
+                self.calls.append(f"{info.field_name} {arguments}")
+            return self._resolved(part, held, info.parent_type, info.field_name, arguments)
+
+        done = execute_sync(
+            part.schema,
+            document,
+            variable_values=body.get("variables"),
+            field_resolver=resolve,
+            type_resolver=lambda value, *_: self._type_in(part, value),
+        )
+        return {"data": done.data, **({"errors": [e.formatted for e in done.errors]} if done.errors else {})}
+
+    def _type_in(self, part: Part, held: Held) -> str:
+        if held.sent is not None and held.sent["__typename"] in part.interface_objects:
+            return str(held.sent["__typename"])
+        return held.row.type
+
+    def _entity(self, part: Part, sent: Json) -> Held | None:
+        name = sent["__typename"]
+        for fields, resolvable in part.keys.get(name, ()):
+            if not resolvable:
+                continue
+            for type_name in self.concrete(name):
+                for number in range(ROWS):
+                    row = Row(type_name, number)
+                    if self._holds(sent, row, fields):
+                        known = isinstance(part.schema.type_map.get(type_name), GraphQLObjectType)
+                        return Held(row, sent=sent) if known or name in part.interface_objects else None
+        raise Strict(f"{part.name} finds no {name} by {sent}")
+
+    def _holds(self, sent: Any, row: Any, fields: SelectionSetNode) -> bool:
+        """Whether what was sent of a row is there and right."""
+        if row is None or sent is None:
+            return row is sent
+        if isinstance(row, list):
+            return (
+                isinstance(sent, list)
+                and len(sent) == len(row)
+                and all(self._holds(s, r, fields) for s, r in zip(sent, row, strict=True))
+            )
+        for item in fields.selections:
+            if isinstance(item, InlineFragmentNode):
+                condition = item.type_condition.name.value if item.type_condition else row.type
+                if row.type in self.concrete(condition) and not self._holds(sent, row, item.selection_set):
+                    return False
+                continue
+            assert isinstance(item, FieldNode)
+            name = item.name.value
+            if name not in sent:
+                return False
+            if name == "__typename":
+                continue
+            definition = self._definitions(row.type, name)[0]
+            true = self.value(row, name, get_argument_values(definition, item))
+            if item.selection_set is not None:
+                if not self._holds(sent[name], true, item.selection_set):
+                    return False
+            elif sent[name] != true:
+                return False
+        return True
+
+    def _resolved(self, part: Part, held: Held, type_: GraphQLObjectType, name: str, arguments: Json) -> Any:
+        place = (type_.name, name)
+        if (part.name, *place) in self._overridden:
+            raise Strict(f"{part.name} gave up {type_.name}.{name}")
+        own = [fields for fields, _ in part.keys.get(type_.name, ())]
+        granted = [*_below((*held.granted, *own), self, held.row, name)]
+        if place in part.external and not granted:
+            raise Strict(f"{type_.name}.{name} is external to {part.name}")
+        required = part.requires.get(place)
+        if required is not None and not (held.sent and self._holds(held.sent, held.row, required)):
+            raise Strict(f"{type_.name}.{name} of {part.name} was not sent what it requires, but {held.sent}")
+        given = tuple(s for s in granted if s.selections)
+        if place in part.provides:
+            given += (part.provides[place],)
+        return _held(self.value(held.row, name, arguments), given)
+
+    # -- both
+
+    def federated(self, document: DocumentNode, variables: Json) -> tuple[Json | None, list[Json], str]:
+        """The gateway's answer from the strict subgraphs: data, errors, and the plan as text."""
+        self.sent, self.calls = [], []
+        operation = get_operation_ast(document)
+        assert operation is not None
+        coerced = get_variable_values(self.supergraph.api_schema, operation.variable_definitions or (), variables)
+        assert not isinstance(coerced, list), coerced
+        conditions = {n: coerced.coerced[n] for n in condition_variables(document) if n in coerced.coerced}
+        try:
+            plan = plan_operation(self.supergraph, document, operation, conditions)
+        except NoResolvablePath as error:
+            return None, [{"message": f"no plan: {error}"}], ""
+        execution = Execution(plan, variables)
+        while not execution.done:
+            for request in execution.ready():
+                execution.receive(request.fetch, self.serve(request))
+        projection = Projection(self.supergraph.api_schema, document, operation, conditions)
+        return projection.project(execution.data, execution.errors), execution.errors, str(plan)
+
+    def difference(self, text: str, variables: Json) -> str | None:
+        """How the gateway's answer to an operation differs from the judge's; None when it does not."""
+        document = parse(text)
+        expected, faulty, calls = self.whole(document, variables)
+        try:
+            data, errors, plan = self.federated(document, variables)
+        except AssertionError as error:
+            return str(error)
+        if orjson.dumps(data) != orjson.dumps(expected) or bool(errors) != faulty or calls != self.calls:
+            return f"expected {expected}\ngot      {data}\nerrors   {errors[:3]}\n{plan}"
+        return None
+
+
+def _held(value: Any, granted: tuple[SelectionSetNode, ...]) -> Any:
+    if isinstance(value, list):
+        return [_held(item, granted) for item in value]
+    return Held(value, granted) if isinstance(value, Row) else value
+
+
+def _below(granted: Sequence[SelectionSetNode], world: World, row: Row, name: str) -> Iterator[SelectionSetNode]:
+    """What field sets grant below a field; an empty selection set for a leaf."""
+    for fields in granted:
+        for item in fields.selections:
+            if isinstance(item, InlineFragmentNode):
+                condition = item.type_condition.name.value if item.type_condition else row.type
+                if row.type in world.concrete(condition):
+                    yield from _below((item.selection_set,), world, row, name)
+            elif isinstance(item, FieldNode) and item.name.value == name:
+                yield item.selection_set or SelectionSetNode(selections=())
+            else:
+                assert not isinstance(item, FragmentSpreadNode)
+
+
+def _uses(node: Any, directive: str) -> list[Json]:
+    return [
+        {a.name.value: value_from_ast_untyped(a.value) for a in d.arguments or ()}
+        for d in node.directives or ()
+        if isinstance(d, DirectiveNode) and d.name.value.removeprefix("federation__") == directive
+    ]
+
+
+def _joined(document: DocumentNode) -> dict[str, Any]:
+    """The definitions of types by name, extensions joined to them."""
+    found: dict[str, Any] = {}
+    for node in document.definitions:
+        kind = node.kind.replace("_extension", "").replace("_definition", "")
+        if kind in _PARTS:
+            name = node.name.value  # type: ignore[attr-defined] # a type has a name
+            held = found.get(name)
+            parts = {
+                key: tuple(getattr(held, key, None) or ()) + tuple(getattr(node, key, None) or ())
+                for key in ("directives", "fields", "interfaces", "types", "values")
+                if hasattr(node, key)
+            }
+            found[name] = _PARTS[kind](name=node.name, **parts)  # type: ignore[attr-defined]
+        elif node.kind == "scalar_type_definition":
+            found[node.name.value] = node  # type: ignore[attr-defined]
+    return found
+
+
+def _served(definitions: Mapping[str, Any], keys: Mapping[str, list[tuple[SelectionSetNode, bool]]]) -> GraphQLSchema:
+    """The schema as a subgraph's server has it: without federation's directives, with `_entities`."""
+    nodes = [_bare(node) for node in definitions.values()]
+    entities = sorted(
+        name
+        for name, found in keys.items()
+        if any(resolvable for _, resolvable in found) and isinstance(definitions[name], ObjectTypeDefinitionNode)
+    )
+    text = "scalar _Any\n" + ("extend type Query" if "Query" in definitions else "type Query")
+    text += " { _service: String" + (" _entities(representations: [_Any!]!): [_Entity]! }" if entities else " }")
+    if entities:
+        text += f"\nunion _Entity = {' | '.join(entities)}"
+    extra = parse(text, no_location=True).definitions
+    return build_ast_schema(DocumentNode(definitions=(*_extended(nodes, extra),)), assume_valid=True)
+
+
+def _extended(nodes: list[Any], extra: Sequence[Any]) -> Iterator[Any]:
+    more = [node for node in extra if node.kind == "object_type_extension"]
+    for node in nodes:
+        if more and node.name.value == "Query":
+            yield ObjectTypeDefinitionNode(
+                name=node.name, fields=(*(node.fields or ()), *more[0].fields), interfaces=node.interfaces
+            )
+        else:
+            yield node
+    yield from (node for node in extra if node.kind != "object_type_extension")
+
+
+def _bare(node: Any) -> Any:
+    """A definition without directives."""
+    if isinstance(node, FieldDefinitionNode):
+        return FieldDefinitionNode(
+            name=node.name, type=node.type, arguments=tuple(_bare(a) for a in node.arguments or ())
+        )
+    kept = {key: getattr(node, key, None) for key in node.keys if key not in ("loc", "directives", "description")}
+    if getattr(node, "fields", None):
+        kept["fields"] = tuple(_bare(item) for item in node.fields)
+    if getattr(node, "values", None) and isinstance(node, EnumTypeDefinitionNode):
+        kept["values"] = tuple(_bare(item) for item in node.values or ())
+    return type(node)(**kept)
