@@ -16,6 +16,14 @@ from gateway.engine.supergraph import Supergraph
 
 
 @dataclass(slots=True)
+class _Meanings:
+    """What each response key of one response position stands for, in whichever fragment it is asked."""
+
+    of: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    below: "dict[str, _Meanings]" = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Printer:
     """Prints selection sets; notes the variables they use and the renames that their answers need."""
 
@@ -23,30 +31,33 @@ class Printer:
     variables: set[str] = field(default_factory=set)
     renames: list[Rename] = field(default_factory=list)
 
-    def selections(self, asked: Asked, path: tuple[str, ...] = ()) -> str:
-        """`{ ... }` for a selection set whose answer lies at a response key path."""
-        here = self.supergraph.types[asked.place.type]
+    def selections(self, asked: Asked) -> str:
+        """`{ ... }` for the selection set of a root type."""
+        return self._selections(asked, (), _Meanings())
+
+    def fragments(self, asked: Mapping[str, Asked], alias: str) -> str:
+        """`{ ... }` for entities of several types, looked up by the field `alias`."""
+        meanings = _Meanings()
+        parts = [f"... on {name} {self._selections(inner, (alias,), meanings)}" for name, inner in asked.items()]
+        return f"{{ {' '.join(parts)} }}"
+
+    def _selections(self, asked: Asked, path: tuple[str, ...], meanings: _Meanings) -> str:
         parts = []
-        if here.abstract_in(asked.place.graph):
+        if self.supergraph.types[asked.place.type].abstract_in(asked.place.graph):
             parts.append(TYPENAME)
-        meanings: dict[str, tuple[str, ...]] = {}
         for key, entry in asked.fields.items():
             if not (key == TYPENAME and parts):
                 parts.append(self._field(key, entry, asked, path, meanings))
         for type_name, inner in asked.fragments.items():
-            fields = [self._field(k, e, inner, path, meanings) for k, e in inner.fields.items()]
-            nested = [f"... on {t} {self.selections(i, path)}" for t, i in inner.fragments.items()]
-            if fields or nested:
-                parts.append(f"... on {type_name} {{ {' '.join(fields + nested)} }}")
+            if inner.fields or inner.fragments:
+                parts.append(f"... on {type_name} {self._selections(inner, path, meanings)}")
         return f"{{ {' '.join(parts or [TYPENAME])} }}"
 
-    def _field(
-        self, key: str, entry: AskedField, asked: Asked, path: tuple[str, ...], meanings: dict[str, tuple[str, ...]]
-    ) -> str:
+    def _field(self, key: str, entry: AskedField, asked: Asked, path: tuple[str, ...], meanings: _Meanings) -> str:
         self.variables |= entry.variables
         meaning = (entry.name, entry.arguments, self._shape(asked, entry))
         alias, number = key, 0
-        while meanings.setdefault(alias, meaning) != meaning:
+        while meanings.of.setdefault(alias, meaning) != meaning:
             number += 1
             alias = f"{key}__{number}"
         if alias != key:
@@ -55,7 +66,8 @@ class Printer:
         if entry.arguments:
             text += f"({entry.arguments})"
         if entry.below is not None:
-            text += f" {self.selections(entry.below, (*path, alias))}"
+            below = meanings.below.setdefault(alias, _Meanings())
+            text += f" {self._selections(entry.below, (*path, alias), below)}"
         return text
 
     def _shape(self, asked: Asked, entry: AskedField) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.engine.normalise import TYPENAME, Selections
-from gateway.engine.plan import Entities, Input, Narrowed, PathPart
+from gateway.engine.plan import Entities, Input, Narrowed, PathPart, merged_inputs
 from gateway.engine.supergraph import Supergraph
 from gateway.engine.tree import Jump, Narrow, Place, Resolve, Tree
 from gateway.engine.walk import Walker
@@ -53,24 +53,41 @@ class Wanted:
 
     path: tuple[PathPart, ...]
     typename: str
-    inputs: dict[tuple[str, frozenset[str] | None], Input]
-    required: dict[str, None]
+    inputs: tuple[Input, ...]
+    required: tuple[str, ...]
     asked: Asked
 
     def frozen(self) -> Entities:
-        return Entities(self.path, self.typename, tuple(self.inputs.values()), tuple(self.required))
+        return Entities(self.path, self.typename, self.inputs, self.required)
 
 
 @dataclass(slots=True, eq=False)
 class Draft:
-    """A request in the making. A root draft has `asked`; an entity draft has `wanted`, by path and type name."""
+    """A request in the making. A root draft has `asked`; an entity draft has `wanted`."""
 
     id: int
     graph: str
     after: set[int]
     asked: Asked | None = None
     path: tuple[PathPart, ...] = ()
-    wanted: dict[tuple[tuple[PathPart, ...], str], Wanted] = field(default_factory=dict)
+    wanted: list[Wanted] = field(default_factory=list)
+
+    def want(self, more: Wanted) -> Wanted:
+        """Look entities up, together with the same ones if they are told the same; returns what holds the selection.
+
+        What waits for one request only can be told more than it needs: either all of it arrives or nothing does. Otherwise
+        one value's absence would keep others from being looked up that do not depend on it.
+        """
+        for held in self.wanted:
+            if (held.path, held.typename, held.required) != (more.path, more.typename, more.required):
+                continue
+            both = merged_inputs(held.inputs, more.inputs)
+            if both is not None and (len(self.after) == 1 or len(both) == len(held.inputs) == len(more.inputs)):
+                held.inputs = both
+                held.asked.absorb(more.asked)
+                return held
+        self.wanted.append(more)
+        return more
 
 
 class Keys:
@@ -162,15 +179,13 @@ class Builder:
             return self._visit(below, further, further.asked, path)
         after = {draft.id} | self._visit(step.finding, draft, asked, path)
         draft_after = self._entity(step.place.graph, after)
-        wanted = draft_after.wanted.get((path, step.place.type))
-        if wanted is None:
-            wanted = Wanted(path, step.place.type, {}, {}, Asked(step.place))
-            draft_after.wanted[path, step.place.type] = wanted
-        for position, text in enumerate(step.inputs):
-            for given in self._inputs(self._walker.field_set(step.known, text), _names(path), entity=True):
-                wanted.inputs.setdefault((given.name, given.types), given)
-                if position == 0:
-                    wanted.required.setdefault(given.key)
+        parts = [self._inputs(self._walker.field_set(step.known, s), _names(path), entity=True) for s in step.inputs]
+        inputs: tuple[Input, ...] | None = ()
+        for part in parts:
+            inputs = merged_inputs(inputs, part) if inputs is not None else None
+        assert inputs is not None  # noqa: S101 - composition refuses a @requires that contradicts the key
+        required = tuple(dict.fromkeys(given.key for given in parts[0]))
+        wanted = draft_after.want(Wanted(path, step.place.type, inputs, required, Asked(step.place)))
         return self._visit(below, draft_after, wanted.asked, path)
 
     def _entity(self, graph: str, after: set[int]) -> Draft:

@@ -25,28 +25,14 @@ def _pair(kept: dict[int, Draft]) -> tuple[Draft, Draft] | None:
                 continue
             if later.id in waits[earlier.id] or not waits[earlier.id] <= waits[later.id]:
                 continue
-            if _compatible(earlier, later):
-                return earlier, later
+            return earlier, later
     return None
 
 
-def _compatible(earlier: Draft, later: Draft) -> bool:
-    """Whether the same values would be told the same: other inputs for one type at one path must stay apart."""
-    for identity, wanted in earlier.wanted.items():
-        other = later.wanted.get(identity)
-        if other is not None and other.inputs.keys() != wanted.inputs.keys():
-            return False
-    return True
-
-
 def _absorb(kept: dict[int, Draft], earlier: Draft, later: Draft) -> None:
-    for identity, wanted in earlier.wanted.items():
-        other = later.wanted.get(identity)
-        if other is None:
-            later.wanted[identity] = wanted
-        else:
-            other.asked.absorb(wanted.asked)
     later.after |= earlier.after
+    for wanted in earlier.wanted:
+        later.want(wanted)
     del kept[earlier.id]
     for draft in kept.values():
         if earlier.id in draft.after:

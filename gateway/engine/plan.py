@@ -4,7 +4,7 @@ Plans are data: nothing here sends or computes. They print as text, always the s
 compare that text.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 ROOT_KINDS = ("query", "mutation", "subscription")
@@ -31,6 +31,28 @@ class Input:
     key: str
     below: "tuple[Input, ...] | None" = None
     types: frozenset[str] | None = None
+
+
+    def with_(self, other: "Input") -> "Input | None":
+        """Both as one, or None where one name would mean two values."""
+        if self == other:
+            return self
+        if self.key != other.key or self.below is None or other.below is None:
+            return None
+        below = merged_inputs(self.below, other.below)
+        return None if below is None else replace(self, below=below)
+
+
+def merged_inputs(first: tuple[Input, ...], second: tuple[Input, ...]) -> tuple[Input, ...] | None:
+    """Two sets of inputs as one, in first-seen order; None where one name would mean two values."""
+    found = {(given.name, given.types): given for given in first}
+    for given in second:
+        held = found.setdefault((given.name, given.types), given)
+        both = held.with_(given)
+        if both is None:
+            return None
+        found[given.name, given.types] = both
+    return tuple(found.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from gateway.engine.document import Printer, operation
 from gateway.engine.fetches import Builder, Draft, Wanted
 from gateway.engine.merge import merged
 from gateway.engine.normalise import TYPENAME, Normaliser, Selections
-from gateway.engine.plan import Fetch, Lookup, PathPart, Plan
+from gateway.engine.plan import Fetch, Lookup, Plan
 from gateway.engine.supergraph import Supergraph
 from gateway.engine.tree import Jump, Place
 from gateway.engine.walk import JUMP_COST, NoResolvablePath, Path, Walker
@@ -96,20 +96,22 @@ class Planner:
 
     def _lookups(self, draft: Draft, printer: Printer, extra: list[str]) -> tuple[tuple[Lookup, ...], str]:
         """The `_entities` fields of a request: one per path, with a fragment per type."""
-        groups: dict[tuple[PathPart, ...], list[Wanted]] = {}
-        for wanted in draft.wanted.values():
-            groups.setdefault(wanted.path, []).append(wanted)
+        groups: list[list[Wanted]] = []
+        for wanted in draft.wanted:
+            for group in groups:
+                if group[0].path == wanted.path and all(held.typename != wanted.typename for held in group):
+                    group.append(wanted)
+                    break
+            else:
+                groups.append([wanted])
         lookups, parts = [], []
-        for number, group in enumerate(groups.values()):
+        for number, group in enumerate(groups):
             single = len(groups) == 1
             alias = "_entities" if single else f"_e{number}"
             variable = "representations" if single else f"r{number}"
-            fragments = []
-            for wanted in group:
-                below = printer.selections(wanted.asked, (alias,))
-                fragments.append(f"... on {wanted.typename} {below}")
+            fragments = {wanted.typename: wanted.asked for wanted in group}
             field = "_entities" if single else f"{alias}: _entities"
-            parts.append(f"{field}(representations: ${variable}) {{ {' '.join(fragments)} }}")
+            parts.append(f"{field}(representations: ${variable}) {printer.fragments(fragments, alias)}")
             extra.append(f"${variable}: [_Any!]!")
             lookups.append(Lookup(alias, variable, tuple(w.frozen() for w in group)))
         return tuple(lookups), f"{{ {' '.join(parts)} }}"

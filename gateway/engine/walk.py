@@ -211,10 +211,10 @@ class Walker:
         found = []
         for key in self._supergraph.types[place.type].graphs.get(place.graph, ()):
             inputs = (text_of(key.fields), text_of(held.requires))
-            finding = self._find(origin.place, place.type, inputs, busy | {mark})
+            finding = self._find(origin.place, path.known, inputs, busy | {mark})
             if key.resolvable and finding is not None:
                 bare = Place(place.type, place.graph)
-                jump = Jump(bare, place.type, inputs, finding)
+                jump = Jump(bare, path.known, inputs, finding)
                 entered = origin.to(bare, jump, JUMP_COST + finding.cost, path.known)
                 found.append(entered.to(self._beyond(bare, held, None), resolve, FIELD_COST))
         return found[:1] if found else []

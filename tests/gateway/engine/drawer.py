@@ -4,7 +4,7 @@ The same seed always draws the same operation. `shrunk` makes a failing one smal
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,8 +60,8 @@ class _Scope:
 class Drawer:
     """Draws operations for one schema."""
 
-    def __init__(self, schema: GraphQLSchema, seed: int) -> None:
-        self._schema = schema
+    def __init__(self, schema: GraphQLSchema, seed: int, ids: Sequence[str] = ("a", "b")) -> None:
+        self._schema, self._ids = schema, ids
         self._chance = random.Random(seed)  # noqa: S311 - tests
         self._abstract = [
             t for t in schema.type_map.values() if isinstance(t, GraphQLInterfaceType | GraphQLUnionType)
@@ -217,7 +217,9 @@ class Drawer:
                 for name, item in type_.fields.items()
                 if is_required_input_field(item) or self._some(0.6)
             }
-        choices: Json = {"Int": 7, "Float": 0.5, "Boolean": True, "ID": "a", "String": "t\"e\nx"}
+        choices: Json = {"Int": 7, "Float": 0.5, "Boolean": True, "String": 't"e\nx'}
+        if type_.name == "ID":
+            return self._chance.choice(self._ids)
         return choices.get(type_.name, {"any": [1, None]})
 
     def _literal(self, type_: Any) -> str:

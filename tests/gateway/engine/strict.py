@@ -185,7 +185,8 @@ class World:
             if certain:
                 raise AssertionError(f"{row.type}.{name} can be of no type")
             return None
-        return Row(chance.choice(possible), chance.randrange(ROWS))
+        told_apart = (row.type, name) in self._identifying
+        return Row(chance.choice(possible), row.number if told_apart else chance.randrange(ROWS))
 
     def _leaf(self, chance: random.Random, types: list[Any], row: Row, name: str, text: str) -> Any:
         if isinstance(types[0], GraphQLEnumType):
