@@ -87,6 +87,7 @@ class Execution:
                 merge(self.data, data)
         for error in errors:
             self._locate(fetch, sent, error if isinstance(error, dict) else {})
+        self._stop_if_lost(fetch)
 
     def fail(self, fetch: Fetch, error: Json) -> None:
         """Note that a request had no usable answer: `error` has message and extensions, and is told at every place that
@@ -96,6 +97,12 @@ class Execution:
         self._faulty.add(fetch.id)
         for path in self._places(fetch, sent):
             self.errors.append({**error, "path": path} if path else dict(error))
+        self._stop_if_lost(fetch)
+
+    def _stop_if_lost(self, fetch: Fetch) -> None:
+        """After a mutation whose null takes the whole answer with it, nothing more is done."""
+        if any(self.data.get(key) is None for key in fetch.vital):
+            self._waiting.clear()
 
     # -- sending
 

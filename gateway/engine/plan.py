@@ -32,7 +32,6 @@ class Input:
     below: "tuple[Input, ...] | None" = None
     types: frozenset[str] | None = None
 
-
     def with_(self, other: "Input") -> "Input | None":
         """Both as one, or None where one name would mean two values."""
         if self == other:
@@ -89,7 +88,8 @@ class Rename:
 @dataclass(frozen=True, slots=True)
 class Fetch:
     """One request. `after` are the ids of the fetches whose answers it reads; `path` is where a root answer belongs,
-    `roots` its first response keys."""
+    `roots` its first response keys. When one of the mutations `vital` gives null, the whole answer is null and no later
+    one runs."""
 
     id: int
     subgraph: str
@@ -100,6 +100,7 @@ class Fetch:
     lookups: tuple[Lookup, ...] = ()
     path: tuple[PathPart, ...] = ()
     roots: tuple[str, ...] = ()
+    vital: tuple[str, ...] = ()
     renames: tuple[Rename, ...] = ()
 
 

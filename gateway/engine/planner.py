@@ -6,12 +6,12 @@ The same operation, conditions and supergraph always give the same plan.
 
 from collections.abc import Mapping
 
-from graphql import DocumentNode, OperationDefinitionNode
+from graphql import DocumentNode, NonNullTypeNode, OperationDefinitionNode
 from graphql.language import print_ast
 
 from gateway.engine.choose import choose
 from gateway.engine.document import Printer, operation
-from gateway.engine.fetches import Builder, Draft, Wanted
+from gateway.engine.fetches import Asked, Builder, Draft, Wanted
 from gateway.engine.merge import merged
 from gateway.engine.normalise import TYPENAME, Normaliser, Selections
 from gateway.engine.plan import Fetch, Lookup, Plan
@@ -91,7 +91,17 @@ class Planner:
             lookups=lookups,
             path=draft.path,
             roots=tuple(draft.asked.fields) if draft.asked is not None else (),
+            vital=self._vital(draft.asked) if own == "mutation" and draft.asked is not None else (),
             renames=tuple(printer.renames),
+        )
+
+    def _vital(self, asked: Asked) -> tuple[str, ...]:
+        """The response keys of root fields that cannot be null."""
+        declared = self._supergraph.types[asked.place.type].fields
+        return tuple(
+            key
+            for key, entry in asked.fields.items()
+            if entry.name in declared and isinstance(declared[entry.name].type, NonNullTypeNode)
         )
 
     def _lookups(self, draft: Draft, printer: Printer, extra: list[str]) -> tuple[tuple[Lookup, ...], str]:

@@ -1,18 +1,14 @@
 """Draws valid operations at random: conditions anywhere, aliases, fragments on every abstract type, repeated fields.
 
-The same seed always draws the same operation. `shrunk` makes a failing one small.
+The same seed always draws the same operation.
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import (
-    DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
     GraphQLArgument,
     GraphQLEnumType,
     GraphQLField,
@@ -23,16 +19,12 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     GraphQLUnionType,
-    InlineFragmentNode,
-    OperationDefinitionNode,
-    SelectionSetNode,
     do_types_overlap,
     get_named_type,
     is_composite_type,
     is_required_argument,
     is_required_input_field,
     parse,
-    print_ast,
     validate,
 )
 
@@ -62,10 +54,8 @@ class Drawer:
 
     def __init__(self, schema: GraphQLSchema, seed: int, ids: Sequence[str] = ("a", "b")) -> None:
         self._schema, self._ids = schema, ids
-        self._chance = random.Random(seed)  # noqa: S311 - tests
-        self._abstract = [
-            t for t in schema.type_map.values() if isinstance(t, GraphQLInterfaceType | GraphQLUnionType)
-        ]
+        self._chance = random.Random(seed)
+        self._abstract = [t for t in schema.type_map.values() if isinstance(t, GraphQLInterfaceType | GraphQLUnionType)]
 
     def operation(self, kind: str = "query") -> Drawn:
         """A valid operation. Draws until one is."""
@@ -123,14 +113,15 @@ class Drawer:
             fields = [(n, f) for n, f in fields if not is_composite_type(get_named_type(f.type))]
         if not fields or self._some(0.1):
             return self._typename(scope) + self._condition()
-        return self._field(type_, *self._chance.choice(fields), scope, depth)
+        return self._field(type_, self._chance.choice(fields), scope, depth)
 
     def _typename(self, scope: _Scope) -> str:
         meaning = ("__typename", "", "")
         key = self._key("__typename", meaning, scope)
         return "__typename" if key == "__typename" else f"{key}: __typename"
 
-    def _field(self, type_: Any, name: str, found: GraphQLField, scope: _Scope, depth: int) -> str:
+    def _field(self, type_: Any, named: tuple[str, GraphQLField], scope: _Scope, depth: int) -> str:
+        name, found = named
         arguments = self._arguments(found.args)
         owner = type_.name if isinstance(type_, GraphQLObjectType) else ""
         key = self._key(name, (name, arguments, f"{owner} {found.type}"), scope)
@@ -256,101 +247,3 @@ def _mergeable(held: tuple[str, str, str], new: tuple[str, str, str]) -> bool:
         return True
     (owner, _, shape), (other, _, shape_new) = held[2].partition(" "), new[2].partition(" ")
     return bool(owner and other and owner != other and shape == shape_new)
-
-
-# -- shrinking
-
-
-def shrunk(drawn: Drawn, fails: Callable[[Drawn], bool], schema: GraphQLSchema) -> Drawn:
-    """The smallest operation found that still fails, by taking away one thing at a time."""
-    improved = True
-    while improved:
-        improved = False
-        for smaller in _smaller(drawn):
-            if len(smaller.text) >= len(drawn.text):
-                continue
-            try:
-                valid = not validate(schema, parse(smaller.text))
-            except Exception:  # noqa: BLE001, S112 - what cannot be parsed is no candidate
-                continue
-            if valid and fails(smaller):
-                drawn, improved = smaller, True
-                break
-    return drawn
-
-
-def _smaller(drawn: Drawn) -> Iterator[Drawn]:
-    document = parse(drawn.text, no_location=True)
-    fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
-    for changed in _without(document, fragments):
-        text = " ".join(print_ast(_pruned(changed)).split())
-        used = {name: value for name, value in drawn.variables.items() if f"${name}" in text}
-        yield Drawn(text, used)
-
-
-def _without(node: Any, fragments: dict[str, Any]) -> Iterator[Any]:
-    """The document with one selection, fragment, directive, alias or argument less, biggest first."""
-    if isinstance(node, DocumentNode):
-        for index, definition in enumerate(node.definitions):
-            for changed in _without(definition, fragments):
-                yield DocumentNode(
-                    definitions=(*node.definitions[:index], changed, *node.definitions[index + 1 :])
-                )
-        return
-    if isinstance(node, SelectionSetNode):
-        items = node.selections
-        for index, item in enumerate(items):
-            rest = (*items[:index], *items[index + 1 :])
-            if rest:
-                yield SelectionSetNode(selections=rest)
-            if isinstance(item, InlineFragmentNode):
-                yield SelectionSetNode(
-                    selections=(*items[:index], *item.selection_set.selections, *items[index + 1 :])
-                )
-            if isinstance(item, FragmentSpreadNode):
-                held = fragments[item.name.value]
-                inline = InlineFragmentNode(
-                    type_condition=held.type_condition, directives=item.directives, selection_set=held.selection_set
-                )
-                yield SelectionSetNode(selections=(*items[:index], inline, *items[index + 1 :]))
-            for changed in _without(item, fragments):
-                yield SelectionSetNode(selections=(*items[:index], changed, *items[index + 1 :]))
-        return
-    if getattr(node, "directives", None):
-        yield _changed(node, directives=())
-    if isinstance(node, FieldNode) and node.alias:
-        yield _changed(node, alias=None)
-    if isinstance(node, FieldNode) and node.arguments:
-        for index in range(len(node.arguments)):
-            yield _changed(node, arguments=(*node.arguments[:index], *node.arguments[index + 1 :]))
-    if getattr(node, "selection_set", None) is not None:
-        for changed in _without(node.selection_set, fragments):
-            yield _changed(node, selection_set=changed)
-
-
-def _changed(node: Any, **changes: Any) -> Any:
-    return type(node)(**{**{key: getattr(node, key, None) for key in node.keys if key != "loc"}, **changes})
-
-
-def _pruned(document: DocumentNode) -> DocumentNode:
-    """Without fragments that nothing spreads and variables that nothing uses."""
-    definitions = list(document.definitions)
-    while True:
-        text = " ".join(print_ast(d) for d in definitions)
-        unused = [
-            d for d in definitions if isinstance(d, FragmentDefinitionNode) and f"...{d.name.value}" not in text
-        ]
-        if not unused:
-            break
-        definitions = [d for d in definitions if d not in unused]
-    body = " ".join(print_ast(_changed(d, variable_definitions=())) for d in definitions)
-    kept: list[Any] = []
-    for definition in definitions:
-        if isinstance(definition, OperationDefinitionNode):
-            variables = tuple(
-                v for v in definition.variable_definitions or () if f"${v.variable.name.value}" in body
-            )
-            kept.append(_changed(definition, variable_definitions=variables))
-        else:
-            kept.append(definition)
-    return DocumentNode(definitions=tuple(kept))

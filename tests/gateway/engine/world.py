@@ -6,16 +6,14 @@ every required value was sent and is right, a field that another subgraph overri
 """
 
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 from graphql import (
-    DirectiveNode,
     DocumentNode,
-    EnumTypeDefinitionNode,
-    FieldDefinitionNode,
     FieldNode,
     FragmentSpreadNode,
     GraphQLEnumType,
@@ -25,44 +23,29 @@ from graphql import (
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
-    GraphQLResolveInfo,
     GraphQLScalarType,
-    GraphQLSchema,
     GraphQLUnionType,
     InlineFragmentNode,
-    InputObjectTypeDefinitionNode,
-    InterfaceTypeDefinitionNode,
-    Node,
-    ObjectTypeDefinitionNode,
     SelectionSetNode,
-    UnionTypeDefinitionNode,
-    build_ast_schema,
     execute_sync,
     get_argument_values,
     get_named_type,
     get_operation_ast,
     get_variable_values,
     parse,
+    print_ast,
     validate,
-    value_from_ast_untyped,
 )
 
 from gateway.engine.execution import Execution, Request
 from gateway.engine.normalise import condition_variables
 from gateway.engine.planner import NoResolvablePath, plan_operation
 from gateway.engine.projection import Projection
-from gateway.engine.supergraph import Supergraph, load_supergraph, selection
+from gateway.engine.supergraph import Supergraph, load_supergraph
+from tests.gateway.engine.parts import Part
 
 Json = dict[str, Any]
 ROWS = 4  # of each type
-ROOTS = ("Query", "Mutation", "Subscription")
-_PARTS: Mapping[str, type[Node]] = {
-    "object_type": ObjectTypeDefinitionNode,
-    "interface_type": InterfaceTypeDefinitionNode,
-    "union_type": UnionTypeDefinitionNode,
-    "enum_type": EnumTypeDefinitionNode,
-    "input_object_type": InputObjectTypeDefinitionNode,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,48 +60,6 @@ class Strict(GraphQLError):
     """A subgraph was asked for what it is not entitled to answer."""
 
 
-class Part:
-    """A subgraph: its schema as a server would have it, and what its directives say."""
-
-    def __init__(self, name: str, sdl: str) -> None:
-        self.name = name
-        definitions = _joined(parse(sdl, no_location=True))
-        self.keys: dict[str, list[tuple[SelectionSetNode, bool]]] = {}
-        self.interface_objects: set[str] = set()
-        self.external: set[tuple[str, str]] = set()
-        self.requires: dict[tuple[str, str], SelectionSetNode] = {}
-        self.provides: dict[tuple[str, str], SelectionSetNode] = {}
-        self.overrides: dict[tuple[str, str], tuple[str, str | None]] = {}
-        for node in definitions.values():
-            self._read(node)
-        self.schema = _served(definitions, self.keys)
-
-    def _read(self, node: Any) -> None:
-        name = node.name.value
-        for arguments in _uses(node, "key"):
-            self.keys.setdefault(name, []).append(
-                (selection(str(arguments["fields"])), bool(arguments.get("resolvable", True)))
-            )
-        if _uses(node, "interfaceObject"):
-            self.interface_objects.add(name)
-        for item in getattr(node, "fields", None) or ():
-            if not isinstance(item, FieldDefinitionNode):
-                continue
-            place = (name, item.name.value)
-            if _uses(item, "external") or _uses(node, "external"):
-                self.external.add(place)
-            for found, into in (("requires", self.requires), ("provides", self.provides)):
-                for arguments in _uses(item, found):
-                    into[place] = selection(str(arguments["fields"]))
-            for arguments in _uses(item, "override"):
-                self.overrides[place] = (str(arguments["from"]), arguments.get("label"))
-
-    def field(self, type_name: str, name: str) -> GraphQLField | None:
-        """The field that this subgraph has on an object type, or on an interface that is one object here."""
-        type_ = self.schema.type_map.get(type_name)
-        return type_.fields.get(name) if isinstance(type_, GraphQLObjectType) else None
-
-
 @dataclass(frozen=True, slots=True)
 class Held:
     """A row in a subgraph: what a @provides grants on it, and the representation that it was looked up by."""
@@ -130,12 +71,14 @@ class Held:
 
 @dataclass
 class World:
-    """The data and its two servers. `labels` are the labels of @override(label:) that hold."""
+    """The data and its two servers. `labels` are the labels of @override(label:) that hold. With `faults`, some leaves
+    that nothing else depends on fail, the same in both forms."""
 
     subgraphs: Mapping[str, str]
     sdl: str
     seed: int = 0
     labels: frozenset[str] = frozenset()
+    faults: bool = False
     sent: list[tuple[str, Json]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
 
@@ -164,13 +107,15 @@ class World:
         text = orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS).decode()
         known = (row, name, text)
         if known not in self._values:
-            chance = random.Random(f"{self.seed} {row.type} {row.number} {name} {text}")  # noqa: S311 - data
+            chance = random.Random(f"{self.seed} {row.type} {row.number} {name} {text}")
             types = [found.type for found in self._definitions(row.type, name)]
             self._values[known] = self._draw(chance, types, row, name, text)
         return self._values[known]
 
     def _draw(self, chance: random.Random, types: list[Any], row: Row, name: str, text: str) -> Any:
         certain = any(isinstance(t, GraphQLNonNull) for t in types) or (row.type, name) in self._identifying
+        if self.faults and chance.random() < 0.06 and self._may_fail(row.type, name.partition(".")[0], types):
+            return GraphQLError(f"{row.type}.{name} fails")
         types = [t.of_type if isinstance(t, GraphQLNonNull) else t for t in types]
         if not certain and chance.random() < 0.15:
             return None
@@ -187,6 +132,12 @@ class World:
             return None
         told_apart = (row.type, name) in self._identifying
         return Row(chance.choice(possible), row.number if told_apart else chance.randrange(ROWS))
+
+    def _may_fail(self, type_name: str, name: str, types: list[Any]) -> bool:
+        """Whether a field can fail without a subgraph and the whole differing rightly in what else is null then: nothing
+        needs it, and its nullability is the same everywhere."""
+        needed = any(re.search(rf"\b{name}\b", print_ast(s)) for p in self.parts.values() for s in p.field_sets)
+        return not needed and len({str(t) for t in types}) == 1
 
     def _leaf(self, chance: random.Random, types: list[Any], row: Row, name: str, text: str) -> Any:
         if isinstance(types[0], GraphQLEnumType):
@@ -265,7 +216,7 @@ class World:
         """The judge's answer: data, whether there are errors, and the mutations in the order in which they ran."""
         calls: list[str] = []
 
-        def resolve(source: Row | None, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+        def resolve(source: Row | None, info: Any, **arguments: Any) -> Any:
             row = source or Row(info.parent_type.name, 0)
             if row.type == "Mutation":
                 calls.append(f"{info.field_name} {arguments}")
@@ -291,7 +242,7 @@ class World:
         problems = validate(part.schema, document)
         assert not problems, f"{part.name} refuses {body['query']}: {problems}"
 
-        def resolve(source: Held | None, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+        def resolve(source: Held | None, info: Any, **arguments: Any) -> Any:
             if info.field_name == "_entities":
                 return [self._entity(part, sent) for sent in arguments["representations"]]
             held = source or Held(Row(info.parent_type.name, 0))
@@ -425,72 +376,3 @@ def _below(granted: Sequence[SelectionSetNode], world: World, row: Row, name: st
                 yield item.selection_set or SelectionSetNode(selections=())
             else:
                 assert not isinstance(item, FragmentSpreadNode)
-
-
-def _uses(node: Any, directive: str) -> list[Json]:
-    return [
-        {a.name.value: value_from_ast_untyped(a.value) for a in d.arguments or ()}
-        for d in node.directives or ()
-        if isinstance(d, DirectiveNode) and d.name.value.removeprefix("federation__") == directive
-    ]
-
-
-def _joined(document: DocumentNode) -> dict[str, Any]:
-    """The definitions of types by name, extensions joined to them."""
-    found: dict[str, Any] = {}
-    for node in document.definitions:
-        kind = node.kind.replace("_extension", "").replace("_definition", "")
-        if kind in _PARTS:
-            name = node.name.value  # type: ignore[attr-defined] # a type has a name
-            held = found.get(name)
-            parts = {
-                key: tuple(getattr(held, key, None) or ()) + tuple(getattr(node, key, None) or ())
-                for key in ("directives", "fields", "interfaces", "types", "values")
-                if hasattr(node, key)
-            }
-            found[name] = _PARTS[kind](name=node.name, **parts)  # type: ignore[attr-defined]
-        elif node.kind == "scalar_type_definition":
-            found[node.name.value] = node  # type: ignore[attr-defined]
-    return found
-
-
-def _served(definitions: Mapping[str, Any], keys: Mapping[str, list[tuple[SelectionSetNode, bool]]]) -> GraphQLSchema:
-    """The schema as a subgraph's server has it: without federation's directives, with `_entities`."""
-    nodes = [_bare(node) for node in definitions.values()]
-    entities = sorted(
-        name
-        for name, found in keys.items()
-        if any(resolvable for _, resolvable in found) and isinstance(definitions[name], ObjectTypeDefinitionNode)
-    )
-    text = "scalar _Any\n" + ("extend type Query" if "Query" in definitions else "type Query")
-    text += " { _service: String" + (" _entities(representations: [_Any!]!): [_Entity]! }" if entities else " }")
-    if entities:
-        text += f"\nunion _Entity = {' | '.join(entities)}"
-    extra = parse(text, no_location=True).definitions
-    return build_ast_schema(DocumentNode(definitions=(*_extended(nodes, extra),)), assume_valid=True)
-
-
-def _extended(nodes: list[Any], extra: Sequence[Any]) -> Iterator[Any]:
-    more = [node for node in extra if node.kind == "object_type_extension"]
-    for node in nodes:
-        if more and node.name.value == "Query":
-            yield ObjectTypeDefinitionNode(
-                name=node.name, fields=(*(node.fields or ()), *more[0].fields), interfaces=node.interfaces
-            )
-        else:
-            yield node
-    yield from (node for node in extra if node.kind != "object_type_extension")
-
-
-def _bare(node: Any) -> Any:
-    """A definition without directives."""
-    if isinstance(node, FieldDefinitionNode):
-        return FieldDefinitionNode(
-            name=node.name, type=node.type, arguments=tuple(_bare(a) for a in node.arguments or ())
-        )
-    kept = {key: getattr(node, key, None) for key in node.keys if key not in ("loc", "directives", "description")}
-    if getattr(node, "fields", None):
-        kept["fields"] = tuple(_bare(item) for item in node.fields)
-    if getattr(node, "values", None) and isinstance(node, EnumTypeDefinitionNode):
-        kept["values"] = tuple(_bare(item) for item in node.values or ())
-    return type(node)(**kept)
