@@ -10,6 +10,7 @@ from gateway import faults as own
 from services.kit import faults
 from services.kit.faults import Fault
 from services.kit.language import Language
+from services.kit.variables import Misfit
 
 Json = dict[str, Any]
 
@@ -45,6 +46,17 @@ class Invalid(Refused):
                 error["locations"] = [{"line": line, "column": column} for line, column in places]
             found.append(error)
         return found
+
+
+class Unfit(Refused):
+    """Variables do not fit the operation: one error for each value that is wrong, naming it and what would fit."""
+
+    def __init__(self, found: list[Misfit]) -> None:
+        super().__init__(faults.BAD_USER_INPUT, in_graphql=True)
+        self.found = found
+
+    def errors(self, request_id: str, language: Language) -> list[Json]:
+        return [misfit.as_error(request_id, language) for misfit in self.found]
 
 
 def of_subgraph(fault: Fault, subgraph: str, request_id: str, language: Language) -> Json:

@@ -37,11 +37,12 @@ from gateway.engine.plan import Plan
 from gateway.engine.planner import NoResolvablePath, plan_operation
 from gateway.engine.projection import Projection
 from gateway.engine.supergraph import Supergraph
-from gateway.errors import Invalid, Refused
+from gateway.errors import Invalid, Refused, Unfit
 from gateway.limits import OverLimit
 from gateway.settings import Limits
 from gateway.weights import Weights
 from services.kit import faults
+from services.kit.variables import misfits
 
 # The library's own bound of 500,000 lets one request take two seconds; the clients' operations stay under 50.
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 50_000
@@ -89,7 +90,8 @@ class Operation:
         schema, definitions = self._supergraph.api_schema, self._node.variable_definitions
         values = get_variable_values(schema, definitions, given, MOST_ERRORS, hide_suggestions=not self._suggest)
         if isinstance(values, list):
-            raise Invalid(faults.VALUE_REFUSED, values)
+            unfit = misfits(schema, definitions, given, MOST_ERRORS)
+            raise Unfit(unfit) if unfit else Invalid(faults.VALUE_REFUSED, values)
         return values.coerced
 
     def variant(self, values: Mapping[str, Any]) -> Variant:

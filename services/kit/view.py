@@ -39,6 +39,7 @@ from services.kit.feed import Feed
 from services.kit.language import Language, negotiate, request_language
 from services.kit.operation import Operation
 from services.kit.tokens import TokenRefused, Verifier, bearer
+from services.kit.variables import misfits
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -46,6 +47,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 LARGEST_BODY = 1_048_576
 MOST_TOKENS = 15_000
+MOST_ERRORS = 5
 REMEMBERED_DOCUMENTS = 1_000
 LONGEST_S = 30.0
 JSON_TYPES = ("application/json", "application/graphql-response+json")
@@ -111,7 +113,7 @@ class GraphQLView:
                 await self._stream(document, node, variables, operation, common, receive, send)
                 return kind, status, None
             deadline_s = _deadline(headers)
-            answer = await self._execute(document, body.get("operationName"), variables, operation, deadline_s)
+            answer = await self._execute(document, node, variables, operation, deadline_s)
         except Refused as refused:
             status = refused.fault.status
             answer = {"errors": [faults.as_error(refused.fault, logs.request_id.get(), refused.values)]}
@@ -182,7 +184,7 @@ class GraphQLView:
     def _parse(self, text: str) -> Document:
         try:
             node = parse(text, max_tokens=MOST_TOKENS, no_location=False)
-            problems = validate(self._schema, node, max_errors=5)
+            problems = validate(self._schema, node, max_errors=MOST_ERRORS)
         except GraphQLError as error:
             return Document(None, (_error(error, faults.PARSE_FAILED),))
         except RecursionError:
@@ -193,7 +195,7 @@ class GraphQLView:
     async def _execute(
         self,
         document: DocumentNode,
-        name: str | None,
+        node: OperationDefinitionNode,
         variables: dict[str, Any],
         operation: Operation,
         deadline_s: float,
@@ -205,13 +207,18 @@ class GraphQLView:
                     document,
                     context_value=operation,
                     variable_values=variables,
-                    operation_name=name,
+                    operation_name=node.name.value if node.name else None,
                 )
                 done = await result if isawaitable(result) else result
         except TimeoutError:
             raise Refused(faults.DEADLINE_EXCEEDED) from None
         finally:
             await operation.close()
+        if done.data is None and done.errors and not any(error.path for error in done.errors):
+            unfit = misfits(self._schema, node.variable_definitions or (), variables, MOST_ERRORS)
+            if unfit:
+                request_id, language = logs.request_id.get(), request_language.get()
+                return {"errors": [misfit.as_error(request_id, language) for misfit in unfit]}
         return answer_of(done)
 
     async def _stream(
