@@ -127,8 +127,11 @@ async def read(exchange: Exchange, receive: Receive, largest: int, trusted_origi
         raise Refused(faults.UNSUPPORTED_MEDIA_TYPE)
     try:
         given = orjson.loads(await _body(receive, largest))
-    except orjson.JSONDecodeError:
-        raise _unreadable("the body is not JSON in UTF-8", "le corps n’est pas du JSON en UTF-8") from None
+    except orjson.JSONDecodeError as error:
+        raise _unreadable(
+            f"the body is not JSON in UTF-8 from line {error.lineno}, column {error.colno} on",
+            f"le corps n’est plus du JSON en UTF-8 à partir de la ligne {error.lineno}, colonne {error.colno}",
+        ) from None
     return Asked(given)
 
 

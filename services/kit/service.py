@@ -16,12 +16,14 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_camel, to_snake
 from strawberry.federation import Schema
 from strawberry.federation.schema_directives import Key, Shareable
+from strawberry.schema.config import StrawberryConfig
 from strawberry.types.field import StrawberryField
 
 from services.kit import resolvers
 from services.kit.database import Db
 from services.kit.entities import Entity, check, install
 from services.kit.events import Event
+from services.kit.moments import SCALARS
 from services.kit.resolvers import external, field
 
 if TYPE_CHECKING:
@@ -201,6 +203,7 @@ class Service:
             subscription=roots.get("Subscription"),
             types=self._types,
             federation_version="2.9",
+            config=StrawberryConfig(scalar_map=SCALARS),
         )
         install(schema._schema, self.entities)
         return schema

@@ -57,10 +57,11 @@ _TRACER = trace.get_tracer(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed text with what is wrong with it, if anything."""
+    """A parsed text with what is wrong with it, if anything. It is remembered, so it speaks no caller's language yet."""
 
     node: DocumentNode | None
-    errors: tuple[dict[str, Any], ...] = ()
+    fault: faults.Fault | None = None
+    problems: tuple[GraphQLError, ...] = ()
 
 
 class Refused(Exception):
@@ -174,8 +175,8 @@ class GraphQLView:
             document = self._documents[text] = self._parse(text)
             if len(self._documents) > REMEMBERED_DOCUMENTS:
                 self._documents.popitem(last=False)
-        if document.node is None or document.errors:
-            raise Invalid(document.errors)
+        if document.node is None:
+            raise Invalid(tuple(_error(problem, document.fault) for problem in document.problems))
         node = get_operation_ast(document.node, body.get("operationName"))
         if node is None:
             raise Refused(faults.UNKNOWN_OPERATION)
@@ -186,11 +187,10 @@ class GraphQLView:
             node = parse(text, max_tokens=MOST_TOKENS, no_location=False)
             problems = validate(self._schema, node, max_errors=MOST_ERRORS)
         except GraphQLError as error:
-            return Document(None, (_error(error, faults.PARSE_FAILED),))
+            return Document(None, faults.PARSE_FAILED, (error,))
         except RecursionError:
-            limit = faults.as_error(faults.OPERATION_TOO_LARGE, logs.request_id.get(), {"limit": "depth"})
-            return Document(None, (limit,))
-        return Document(node, tuple(_error(p, faults.VALIDATION_FAILED) for p in problems))
+            raise Refused(faults.OPERATION_TOO_LARGE, limit="depth") from None
+        return Document(None, faults.VALIDATION_FAILED, tuple(problems)) if problems else Document(node)
 
     async def _execute(
         self,

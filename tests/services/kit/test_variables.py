@@ -33,7 +33,7 @@ def _date(value: Any) -> Any:
 
 date = SCHEMA.type_map["Date"]
 assert isinstance(date, GraphQLScalarType)
-date.coerce_input_value = _date  # type: ignore[method-assign]
+date.coerce_input_value = _date
 
 
 class TestMisfits:
