@@ -13,9 +13,11 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
-from gateway import metrics
+from gateway import cross_site, ide, metrics
 from gateway.documents import Documents, manifest
 from gateway.engine.supergraph import Supergraph, load_supergraph
 from gateway.operations import Operations
@@ -23,6 +25,7 @@ from gateway.pipeline import Pipeline
 from gateway.settings import Settings
 from gateway.subgraphs import Subgraphs
 from services.kit import faults, logs
+from services.kit.settings import Mode
 from services.kit.tokens import Keys, Verifier, http_source
 
 _LOG = structlog.get_logger(__name__)
@@ -102,7 +105,9 @@ def application(gateway: Gateway) -> FastAPI:
         exception_handlers={404: _missing, 405: _not_allowed},
     )
     app.state.gateway = gateway
-    app.router.routes.append(Route("/graphql", endpoint=_Raw(gateway)))
+    app.router.routes.append(Route("/graphql", endpoint=_Raw(_graphql(gateway))))
+    if gateway.settings.mode is Mode.LOCAL:
+        app.mount(ide.FILES_AT, ide.files())
 
     @app.get("/health/live")
     async def live() -> JSONResponse:
@@ -126,14 +131,32 @@ def application(gateway: Gateway) -> FastAPI:
     return app
 
 
-class _Raw:
-    """Lets Starlette route to the pipeline of the moment without wrapping it in requests and responses."""
+def _graphql(gateway: Gateway) -> ASGIApp:
+    """The pipeline of the moment, and around it only what the settings ask for."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    async def pipeline(scope: Any, receive: Any, send: Any) -> None:
+        await gateway.pipeline(scope, receive, send)
+
+    door: ASGIApp = pipeline
+    if gateway.settings.cors_origins:
+        door = CORSMiddleware(
+            door,
+            allow_origins=sorted(gateway.settings.cors_origins),
+            allow_methods=("GET", "POST"),
+            allow_headers=cross_site.ALLOWED_HEADERS,
+            expose_headers=("x-request-id",),
+        )
+    return ide.beside(door) if gateway.settings.mode is Mode.LOCAL else door
+
+
+class _Raw:
+    """Lets Starlette route to an ASGI application without wrapping it in requests and responses."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self._gateway.pipeline(scope, receive, send)
+        await self._app(scope, receive, send)
 
 
 async def _missing(_: Request, __: Exception) -> JSONResponse:

@@ -16,6 +16,11 @@ ASKED_ABOUT = (
     b"graphql-require-preflight",
     b"x-requested-with",
 )
+# What a page of an allowed origin may send along.
+ALLOWED_HEADERS = (
+    *("accept", "accept-language", "authorization", "content-type", "traceparent", "tracestate", "x-request-id"),
+    *(name.decode() for name in ASKED_ABOUT),
+)
 JSON = b"application/json"
 
 

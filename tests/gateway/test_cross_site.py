@@ -2,9 +2,10 @@
 
 import pytest
 
-from gateway.settings import gateway_settings
-from services.kit.settings import SettingMissing
-from tests.gateway.conftest import Opening
+from gateway.app import Gateway, application
+from gateway.settings import Settings, gateway_settings
+from services.kit.settings import Mode, SettingMissing
+from tests.gateway.conftest import SUPERGRAPH, Answers, Door, Opening, Reply
 
 ASKED = "query=%7Bbook(isbn:%221%22)%7Btitle%7D%7D"
 BOOK = {"data": {"book": {"title": "Waves"}}}
@@ -55,6 +56,63 @@ class TestUnasked:
         door = open_door(books=BOOK, changed={"cors_origins": frozenset({"https://www.example.ca"})})
         headers = {"content-type": "", "origin": "https://www.example.ca", "sec-fetch-site": "cross-site"}
         assert (await door.send("GET", query=ASKED, headers=headers)).body == BOOK
+
+
+class TestAllowedOrigins:
+    """A gateway that is told one origin."""
+
+    HERE = "https://www.example.ca"
+
+    @pytest.fixture
+    def door(self) -> Door:
+        settings = Settings(SUPERGRAPH, Mode.TEST, cors_origins=frozenset({self.HERE}))
+        return Door(application(Gateway(settings)), Answers({}), settings)
+
+    async def ask_first(self, door: Door, origin: str, headers: str = "content-type,authorization") -> Reply:
+        return await door.send(
+            "OPTIONS",
+            headers={
+                "content-type": "",
+                "origin": origin,
+                "access-control-request-method": "POST",
+                "access-control-request-headers": headers,
+            },
+        )
+
+    async def test_a_page_there_may_ask_and_read(self, door: Door) -> None:
+        before = await self.ask_first(door, self.HERE)
+        assert (before.status, before.headers["access-control-allow-origin"]) == (200, self.HERE)
+        reply = await door.post("{ __typename }", {"origin": self.HERE})
+        assert reply.headers["access-control-allow-origin"] == self.HERE
+        assert "origin" in reply.headers["vary"].lower()
+        assert "access-control-allow-credentials" not in reply.headers
+
+    @pytest.mark.parametrize(
+        "origin",
+        [
+            "https://evil.example",
+            "null",
+            "https://www.example.ca.evil.example",
+            "http://www.example.ca",
+            "https://WWW.example.ca",
+        ],
+    )
+    async def test_a_page_elsewhere_may_not(self, door: Door, origin: str) -> None:
+        before = await self.ask_first(door, origin)
+        assert before.status == 400
+        assert "access-control-allow-origin" not in before.headers
+        assert "access-control-allow-origin" not in (await door.post("{ __typename }", {"origin": origin})).headers
+
+    async def test_a_header_that_is_not_known_may_not_be_sent(self, door: Door) -> None:
+        assert (await self.ask_first(door, self.HERE, "content-type,x-user-id")).status == 400
+
+    async def test_without_the_setting_nobody_may(self) -> None:
+        settings = Settings(SUPERGRAPH, Mode.TEST)
+        door = Door(application(Gateway(settings)), Answers({}), settings)
+        before = await self.ask_first(door, self.HERE)
+        assert (before.status, before.codes) == (405, ["METHOD_NOT_ALLOWED"])
+        reply = await door.post("{ __typename }", {"origin": self.HERE})
+        assert not any(name.startswith("access-control-") for name in reply.headers)
 
 
 class TestUploads:
