@@ -6,7 +6,7 @@ background. Stop: readiness turns 503, requests go on, then idle connections are
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from typing import Any
 
 import structlog
@@ -18,8 +18,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from gateway import cross_site, ide, metrics
+from gateway.departures import Departures
 from gateway.documents import Documents, manifest
 from gateway.engine.supergraph import Supergraph, load_supergraph
+from gateway.exchange import Send
 from gateway.operations import Operations
 from gateway.pipeline import Pipeline
 from gateway.settings import Settings
@@ -40,6 +42,7 @@ class Gateway:
         self.keys = Keys(http_source(settings.issuer.jwks_url)) if settings.issuer else None
         issuer, keys = settings.issuer, self.keys
         self._verifier = Verifier(issuer, settings.audience, keys) if issuer and keys else None
+        self._departures = Departures()
         self.draining = False
         trusted = manifest(settings.trusted_documents) if settings.trusted_documents else {}
         self.documents = Documents(trusted, only_trusted=settings.only_trusted_documents)
@@ -58,7 +61,7 @@ class Gateway:
             shows_schema=settings.shows_its_schema,
         )
         self.supergraph, self.subgraphs = supergraph, subgraphs
-        self.pipeline = Pipeline(operations, subgraphs, self._verifier, settings)
+        self.pipeline = Pipeline(operations, subgraphs, self._verifier, settings, self._departures)
         if served is not None:
             served.close(keep=subgraphs)
         metrics.SUPERGRAPH.clear()
@@ -72,14 +75,16 @@ class Gateway:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keys are kept fresh while the block lasts; connections are closed after it."""
-        refreshing = asyncio.create_task(self.keys.run()) if self.keys else None
+        background = [asyncio.create_task(self._departures.watch())]
+        if self.keys:
+            background.append(asyncio.create_task(self.keys.run()))
         _LOG.info("ready", supergraph=self.supergraph.id, subgraphs=sorted(self.supergraph.subgraphs))
         try:
             yield
         finally:
-            if refreshing is not None:
-                refreshing.cancel()
-                await asyncio.gather(refreshing, return_exceptions=True)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
             self.subgraphs.close()
 
 
@@ -135,7 +140,7 @@ def _graphql(gateway: Gateway) -> ASGIApp:
     """The pipeline of the moment, and around it only what the settings ask for."""
 
     async def pipeline(scope: Any, receive: Any, send: Any) -> None:
-        await gateway.pipeline(scope, receive, send)
+        await gateway.pipeline(scope, receive, _closing(send) if gateway.draining else send)
 
     door: ASGIApp = pipeline
     if gateway.settings.cors_origins:
@@ -157,6 +162,17 @@ class _Raw:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self._app(scope, receive, send)
+
+
+def _closing(send: Send) -> Send:
+    """Asks the client to take a new connection for its next request: whoever leaves hands kept ones back in time."""
+
+    async def closing(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (b"connection", b"close")]
+        await send(message)
+
+    return closing
 
 
 async def _missing(_: Request, __: Exception) -> JSONResponse:

@@ -12,6 +12,7 @@ import structlog
 
 from gateway import errors, metrics, subscriptions
 from gateway import faults as own
+from gateway.departures import ClientLeft, Departures
 from gateway.engine.execution import Execution, Request
 from gateway.errors import Refused
 from gateway.exchange import EVENTS, Asked, Exchange, Receive, Scope, Send, read
@@ -23,6 +24,7 @@ from services.kit.language import request_language
 from services.kit.tokens import TokenRefused, Verifier, bearer
 
 Json = dict[str, Any]
+CLIENT_LEFT = 499  # as nginx counts it; nobody sees this status
 _LOG = structlog.get_logger("gateway.access")
 
 
@@ -30,9 +32,15 @@ class Pipeline:
     """Answers `/graphql` for one supergraph."""
 
     def __init__(
-        self, operations: Operations, subgraphs: Subgraphs, verifier: Verifier | None, settings: Settings
+        self,
+        operations: Operations,
+        subgraphs: Subgraphs,
+        verifier: Verifier | None,
+        settings: Settings,
+        departures: Departures,
     ) -> None:
         self._operations, self._subgraphs, self._verifier, self._settings = operations, subgraphs, verifier, settings
+        self._departures = departures
         self._origins = frozenset(origin.encode() for origin in settings.cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,7 +57,9 @@ class Pipeline:
             if operation.kind == "subscription":
                 status = await self._follow(exchange, operation, asked, receive)
             else:
-                status = await self._answer(exchange, operation, asked)
+                status = await self._answer(exchange, operation, asked, receive)
+        except ClientLeft:
+            status, code = CLIENT_LEFT, "CLIENT_LEFT"
         except Refused as refused:
             status, code = await exchange.refuse(refused), refused.fault.code
         except Exception:
@@ -75,12 +85,17 @@ class Pipeline:
             _LOG.info("token_refused", reason=refused.reason)
             raise Refused(faults.UNAUTHENTICATED) from None
 
-    async def _answer(self, exchange: Exchange, operation: Operation, asked: Asked) -> int:
+    async def _answer(self, exchange: Exchange, operation: Operation, asked: Asked, receive: Receive) -> int:
         if exchange.method == "GET" and operation.kind != "query":
             raise Refused(faults.METHOD_NOT_ALLOWED)
         variant = operation.variant(operation.coerced(asked.variables))
         execution = Execution(variant.plan, asked.variables)
-        if variant.plan.fetches:
+        if not variant.plan.fetches:
+            pass
+        elif operation.kind == "query":
+            with self._departures.ending(receive):
+                await self._fetch_all(execution, exchange)
+        else:  # a mutation goes on without its client: half of one would help nobody
             await self._fetch_all(execution, exchange)
         if variant.projection.introspects:
             execution.data.update(operation.introspected(asked.variables))

@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from gateway.app import Gateway, application
+from gateway.departures import Departures
 from gateway.documents import Documents
 from gateway.engine.execution import Request
 from gateway.engine.supergraph import Supergraph, load_supergraph
@@ -140,7 +141,8 @@ def open_door(supergraph: Supergraph) -> Opening:
         known = documents or Documents({}, only_trusted=False)
         operations = Operations(supergraph, known, limits, remembered=3, shows_schema=settings.shows_its_schema)
         subgraphs = Answers(answers)
-        return Door(Pipeline(operations, subgraphs, tokens.verifier("onedoor"), settings), subgraphs, settings)
+        pipeline = Pipeline(operations, subgraphs, tokens.verifier("onedoor"), settings, Departures())
+        return Door(pipeline, subgraphs, settings)
 
     return open_
 

@@ -43,6 +43,10 @@ class Running:
         """Whether a supergraph, by its id, is the one that is served."""
         return (await self.ready())["supergraph"] == supergraph  # type: ignore[no-any-return]
 
+    async def leaves(self) -> bool:
+        """Whether readiness says that it leaves, as a load balancer would see it."""
+        return (await self.client.get("/health/ready")).status_code == 503
+
     async def end(self, sig: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to end; returns its exit code."""
         self.process.send_signal(sig)

@@ -1,0 +1,148 @@
+"""Clients who hang up, and a gateway that leaves: seen on real connections to a real process."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import orjson
+import pytest
+
+from tests.gateway.conftest import SUPERGRAPH, Loopback, http, listening, playing
+from tests.gateway.running import Running, running
+
+BOOK = b'{"data":{"book":{"title":"Waves"}}}'
+TEXT = '{ book(isbn: "1") { title } }'
+MUTATION = 'mutation { addBook(input: {isbn: "1", title: "T"}) { title } }'
+
+
+class Held:
+    """A subgraph that answers when it is let go, and tells when its caller hangs up."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer = answer
+        self.asked, self.let_go, self.hung_up = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked.set()
+        leaving, going = asyncio.ensure_future(reader.read(1)), asyncio.ensure_future(self.let_go.wait())
+        done, _ = await asyncio.wait((leaving, going), return_when=asyncio.FIRST_COMPLETED)
+        if leaving in done:
+            self.hung_up.set()
+        leaving.cancel()
+        going.cancel()
+        writer.write(http(self.answer))
+
+
+@asynccontextmanager
+async def gateway(mode: str = "test") -> AsyncIterator[tuple[Running, Loopback]]:
+    """A gateway process whose books are on the loopback."""
+    async with listening() as books:
+        env = {"SUBGRAPH_URL_BOOKS": books.url, "ONEDOOR_MODE": mode}
+        async with running(SUPERGRAPH, env) as process:
+            yield process, books
+
+
+async def ask(port: int, text: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Send an operation and do not wait for the answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    body = orjson.dumps({"query": text})
+    head = b"POST /graphql HTTP/1.1\r\nHost: door\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    writer.write(head % len(body) + body)
+    await writer.drain()
+    return reader, writer
+
+
+class TestAClientWhoHangsUp:
+    async def test_ends_the_fetches_of_a_query_at_once_and_those_of_a_mutation_never(self) -> None:
+        async with gateway() as (process, books), asyncio.timeout(60):
+            books.play = held = Held(BOOK)
+            _, writer = await ask(process.port, TEXT)
+            await held.asked.wait()
+            writer.close()
+            begun = time.monotonic()
+            await held.hung_up.wait()
+            assert time.monotonic() - begun < 5  # the deadline is fifteen seconds
+            await process.until(lambda: process.figure('onedoor_gateway_requests_total{status="499"}'))
+
+            books.play = held = Held(b'{"data":{"addBook":{"title":"T"}}}')
+            _, writer = await ask(process.port, MUTATION)
+            await held.asked.wait()
+            writer.close()
+            held.let_go.set()
+            await process.until(lambda: process.figure('onedoor_gateway_requests_total{status="200"}'))
+            assert not held.hung_up.is_set()
+
+            books.play = playing(http(BOOK))
+            assert (await process.client.post("/graphql", json={"query": TEXT})).content == BOOK
+
+    async def test_is_not_confused_with_one_who_waits(self) -> None:
+        """Long enough for several looks around."""
+        async with gateway() as (process, books), asyncio.timeout(60):
+            books.play = held = Held(BOOK)
+            reader, writer = await ask(process.port, TEXT)
+            await held.asked.wait()
+            asyncio.get_running_loop().call_later(0.6, held.let_go.set)
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200")
+            assert await reader.readexactly(len(BOOK)) == BOOK
+            writer.close()
+
+
+class TestAGatewayThatLeaves:
+    async def test_refuses_and_drops_nothing_under_load(self) -> None:
+        """As behind a load balancer: kept connections, and new requests until readiness has said that it leaves."""
+        async with gateway("production") as (process, books), asyncio.timeout(90):
+            books.play = playing(http(BOOK))
+            away = asyncio.Event()
+            answers: list[bytes] = []
+            closing = 0
+
+            async def client() -> None:
+                nonlocal closing
+                limits = httpx.Limits(max_connections=2)
+                async with httpx.AsyncClient(base_url=process.client.base_url, trust_env=False, limits=limits) as http_:
+                    while not away.is_set():
+                        reply = await http_.post("/graphql", json={"query": TEXT})
+                        answers.append(reply.content)
+                        closing += reply.headers.get("connection") == "close"
+
+            async def balancer() -> None:
+                await process.until(process.leaves)
+                away.set()
+
+            clients = [asyncio.ensure_future(client()) for _ in range(8)]
+            watching = asyncio.ensure_future(balancer())
+            while len(answers) < 100:  # noqa: ASYNC110 - clients tell nobody
+                await asyncio.sleep(0.01)
+            await process.end()
+            await asyncio.gather(*clients, watching)
+            assert set(answers) == {BOOK}
+            assert closing
+
+    @pytest.mark.parametrize("text", [TEXT, MUTATION])
+    async def test_still_answers_what_it_has_taken(self, text: str) -> None:
+        answer = BOOK if text is TEXT else b'{"data":{"addBook":{"title":"T"}}}'
+        async with gateway() as (process, books), asyncio.timeout(60):
+            books.play = held = Held(answer)
+            reader, writer = await ask(process.port, text)
+            await held.asked.wait()
+            ending = asyncio.ensure_future(process.end())
+            await gone(process.port)
+            held.let_go.set()
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+            assert await reader.readexactly(len(answer)) == answer
+            writer.close()
+            await ending
+
+
+async def gone(port: int) -> None:
+    """Wait until nobody listens on a port."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionError:
+            return
+        writer.close()
+        await asyncio.sleep(0.02)
