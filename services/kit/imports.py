@@ -6,7 +6,7 @@ line where it stands, and the next record follows. Only a file that cannot be re
 
 import csv
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ from services.kit.language import Words
 T = TypeVar("T")
 KEPT_REJECTIONS = 100  # a report names so many; the rejects file has them all
 LONGEST_RAW = 2000
+MOST_LINES = 200  # of one CSV row, whose texts may hold line breaks
 _COLUMNS = ("line", "code", "reason_en", "reason_fr", "raw")
 
 csv.field_size_limit(1 << 20)
@@ -183,27 +184,73 @@ def csv_records(path: Path, columns: Sequence[str]) -> Iterator[Parsed[dict[str,
     character or have another number of fields than the header.
     """
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file)
-        header = [name.strip() for name in _next(reader) or []]
+        lines = _Lines(file)
+        header = [name.strip() for name in next(_rows(lines), None) or []]
         _check_header(path, header, columns)
-        while True:
-            line = reader.line_num + 1
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield Rejected(line, "MALFORMED_ROW", Words(f"not a CSV row: {error}", "ce n’est pas une ligne CSV"))
-                continue
+        for row in _rows(lines, len(header)):
+            yield _malformed(lines) if row is None else _checked(lines.number, header, row)
+
+
+class _Lines:
+    """The lines of a file for `csv.reader`. Those of the row at hand are kept, so that a row that came out wrong can give
+    back all but its first."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._given_back: deque[str] = deque()
+        self.number = 1  # of the first line of the row at hand
+        self.held: list[str] = []
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        if len(self.held) == MOST_LINES:
+            raise StopIteration
+        line = self._given_back.popleft() if self._given_back else next(self._file)
+        self.held.append(line)
+        return line
+
+    def begin(self) -> None:
+        """What comes is the next row."""
+        self.number += len(self.held)
+        self.held = []
+
+    def give_back(self) -> None:
+        """The row ends with its first line; what it took beyond comes again."""
+        self._given_back.extendleft(reversed(self.held[1:]))
+        del self.held[1:]
+
+
+def _rows(lines: _Lines, width: int | None = None) -> Iterator[Any]:
+    """The rows that hold anything, as lists; None for one that cannot be read.
+
+    A quote that nobody closes would swallow the rows that follow. So when a row of several lines does not come out as it
+    should, its first line alone is lost.
+    """
+    reader = csv.reader(lines, strict=True)
+    while True:
+        lines.begin()
+        try:
+            row = next(reader, None)
+        except csv.Error:
+            row = []
+        if row is None and not lines.held:
+            return
+        if row and (width in (None, len(row)) or len(lines.held) == 1):
             if any(row):
-                yield _checked(line, header, row)
+                yield row
+        elif "".join(lines.held).strip():
+            lines.give_back()
+            reader = csv.reader(lines, strict=True)
+            yield None
 
 
-def _next(reader: Iterator[list[str]]) -> list[str] | None:
-    try:
-        return next(reader, None)
-    except csv.Error:
-        return None
+def _malformed(lines: _Lines) -> Rejected:
+    reason = Words(
+        "not a CSV row; check its quotation marks", "ce n’est pas une ligne CSV; vérifiez ses guillemets droits"
+    )
+    return Rejected(lines.number, "MALFORMED_ROW", reason, lines.held[0].rstrip("\r\n"))
 
 
 def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
