@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, and_, any_, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, String, and_, any_, false, func, literal, or_, select
 
 from services.information_referral.hours import Moment
 from services.information_referral.models import (
@@ -24,7 +24,7 @@ from services.kit.language import Language
 LONGEST_TEXT, MOST_WORDS = 200, 10
 SERVICE, OFFER = table_of(Service).c, table_of(ServiceAtLocation).c
 _SCHEDULE, _SPOKEN = table_of(Schedule).c, table_of(ServiceLanguage).c
-_ATTRIBUTE, _TERM = table_of(Attribute).c, table_of(TaxonomyTerm).c
+_ATTRIBUTE, TERM = table_of(Attribute).c, table_of(TaxonomyTerm).c
 Condition = ColumnElement[bool]
 
 
@@ -34,18 +34,29 @@ def search_query(text: str) -> str | None:
     return " & ".join(f"'{word}':*" for word in found) or None
 
 
+def _whole_words(query: str) -> str:
+    """A query of `search_query` without its prefixes."""
+    return query.replace("':*", "'")
+
+
 def _in_each_language(query: str) -> list[tuple[Any, Any]]:
     return [(SEARCH[language], func.to_tsquery(f"onedoor_{language.value}", query)) for language in Language]
 
 
 def matches(query: str) -> Condition:
-    """Services that hold the words in either language, accents and endings aside."""
+    """Services that hold the words in either language, accents and endings aside. No words are held by none."""
+    if not query:
+        return false()
     return or_(*(column.op("@@")(words) for column, words in _in_each_language(query)))
 
 
 def rank(query: str) -> ColumnElement[Any]:
-    """How well a service matches, in the language where it does so better. A name counts more than a description."""
-    return func.greatest(*(func.ts_rank(column, words) for column, words in _in_each_language(query)))
+    """How well a service matches, in the language where it does so better. A name counts more than a description, and a
+    whole word more than the beginning of one: `refuge` finds shelters before refugees."""
+    pairs = zip(_in_each_language(query), _in_each_language(_whole_words(query)), strict=True)
+    return func.greatest(
+        *(func.ts_rank(column, begun) + func.ts_rank(column, whole) for (column, begun), (_, whole) in pairs)
+    )
 
 
 def can_be_found() -> Condition:
@@ -54,9 +65,9 @@ def can_be_found() -> Condition:
 
 
 def for_age(years: int) -> Condition:
-    """Services for people of an age. A maximum of 17 includes all who are 17."""
+    """Services for people of an age. A maximum of 17 includes all who are 17; a minimum of half a year, some who are 0."""
     return and_(
-        or_(SERVICE.minimum_age.is_(None), SERVICE.minimum_age <= years),
+        or_(SERVICE.minimum_age.is_(None), func.floor(SERVICE.minimum_age) <= years),
         or_(SERVICE.maximum_age.is_(None), func.floor(SERVICE.maximum_age) >= years),
     )
 
@@ -70,13 +81,13 @@ def given_in(code: str) -> Condition:
 
 def has_term(condition: Condition) -> Condition:
     """Services with a term of a taxonomy that meets a condition on `taxonomy_term`."""
-    terms = select(_TERM.id).where(condition)
+    terms = select(TERM.id).where(condition)
     return SERVICE.id.in_(select(_ATTRIBUTE.service_id).where(_ATTRIBUTE.taxonomy_term_id.in_(terms)))
 
 
 def has_term_code(code: str) -> Condition:
     """Services with a term of this code."""
-    return has_term(_TERM.code == code)
+    return has_term(TERM.code == code)
 
 
 def open_at(moment: Moment) -> Condition:

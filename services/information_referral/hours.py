@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -75,11 +75,10 @@ class Moment:
 
 
 def moment(instant: datetime) -> Moment:
-    """The moment of an instant; one without a zone is taken as UTC. Raises ValueError outside the years 1900-2100."""
-    aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-    if not 1900 <= aware.year <= 2100:
+    """The moment of an instant; one without a zone is on Ontario's clock. Raises ValueError outside the years 1900-2100."""
+    if not 1900 <= instant.year <= 2100:
         raise ValueError("outside the years 1900 to 2100")
-    local = aware.astimezone(TORONTO)
+    local = instant.astimezone(TORONTO) if instant.tzinfo else instant.replace(tzinfo=TORONTO)
     day, before = local.date(), local.date() - timedelta(days=1)
     calendar = _calendar()
     return Moment(

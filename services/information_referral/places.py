@@ -18,7 +18,8 @@ EARTH_RADIUS_M = 6_371_008.8
 OUTLIER_M = 20_000
 # Ontario's extreme points, a little outward: Middle Island, Hudson Bay, the Manitoba border, Pointe-Fortune.
 SOUTH, NORTH, WEST, EAST = 41.6, 57.0, -95.2, -74.3
-_POSTAL_CODE = re.compile(r"([KLMNP]\d[A-CEGHJ-NPR-TV-Z])(\d[A-CEGHJ-NPR-TV-Z]\d)")
+_POSTAL_CODE = re.compile(r"([A-CEGHJ-NPR-TVXY]\d[A-CEGHJ-NPR-TV-Z])(\d[A-CEGHJ-NPR-TV-Z]\d)")
+_ONTARIO = frozenset("KLMNP")
 
 POSTAL_CODE_MALFORMED = Fault(
     "POSTAL_CODE_MALFORMED",
@@ -70,10 +71,16 @@ def distance_m(a: Point, b: Point) -> float:
     return 2 * EARTH_RADIUS_M * math.asin(min(1.0, math.sqrt(h)))
 
 
-def normal_postal_code(text: str) -> str | None:
-    """An Ontario postal code as `A1A 1A1`, or None for what is none. Case, spaces and hyphens do not matter."""
+def canadian_postal_code(text: str) -> str | None:
+    """A postal code as `A1A 1A1`, or None for what is none. Case, spaces and hyphens do not matter."""
     match = _POSTAL_CODE.fullmatch(re.sub(r"[\s-]", "", text[:20]).upper())
     return f"{match[1]} {match[2]}" if match else None
+
+
+def normal_postal_code(text: str) -> str | None:
+    """The same, for Ontario's alone."""
+    code = canadian_postal_code(text)
+    return code if code and code[0] in _ONTARIO else None
 
 
 def area_of(postal_code: str, field: str = "postalCode") -> PostalArea:

@@ -1,6 +1,7 @@
 """Writing whole records of the directory: a service or a place with all that hangs on it, stored again only when it changed."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from services.kit.database import Db
 from services.kit.imports import Outcomes
 from services.kit.text import Text
 
+_BARE_WEB = re.compile(r"([\w-]+\.)+[a-z]{2,}(/[^\s<>\"{}|\\^`]*)?", re.IGNORECASE)
 # What hangs on a record's root and is written anew with it; shared rows (organizations, terms) are only brought up to date.
 _OWNED = (
     "schedule",
@@ -28,7 +30,7 @@ _OWNED = (
     "attribute",
     "service_at_location",
 )
-_PARENTS = ("service_id", "location_id", "service_at_location_id")
+_PARENTS = ("service_id", "location_id", "service_at_location_id", "organization_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,13 @@ class Record:
 def identifier(source: str, *key: object) -> ID:
     """The id of a row of a source, always the same one for the same key."""
     return ID(str(uuid5(NAMESPACE_URL, ":".join((f"onedoor:{source}", *map(str, key))))))
+
+
+def web_address(text: str | None) -> str | None:
+    """A full address on the web; `www.example.ca/clinic` gets its scheme. None for what is none."""
+    if text and _BARE_WEB.fullmatch(text):
+        return f"https://{text}"
+    return text if text and re.fullmatch(r"https?://[^\s/<>\"{}|\\^`]+\.[^\s<>\"{}|\\^`]+", text) else None
 
 
 async def store(db: Db, source: str, records: Sequence[Record]) -> Outcomes:

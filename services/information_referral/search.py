@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import strawberry
-from sqlalchemy import ColumnElement, Float, String, and_, cast, func, literal, null, or_, select, true
+from sqlalchemy import ColumnElement, Float, String, and_, cast, func, literal, null, or_, select
 
 from services.information_referral import filters
 from services.information_referral.distance import LOCATION, metres, within_box
@@ -80,7 +80,8 @@ async def find_services(
     first: int | None = None,
     after: str | None = None,
 ) -> ServiceConnection:
-    """Services that meet all that is asked. Near a place, only those given at a place, the nearest first."""
+    """Services that meet all that is asked. Near a place, only those given at a place, the nearest first. `openAt` without
+    an offset is on Ontario's clock; `age` is in years."""
     size = page_size(first)
     point = search_point(near)
     if within_m is not None and (point is None or not 1 <= within_m <= FARTHEST_M):
@@ -102,9 +103,9 @@ async def find_services(
         conditions.append(filters.for_age(age))
     if taxonomy_term_code is not None:
         conditions.append(filters.has_term_code(taxonomy_term_code))
-    query = _words(text)
+    query = query_of(text, "text")
     if query is not None:
-        conditions.append(filters.matches(query) if query else ~true())
+        conditions.append(filters.matches(query))
 
     distance: ColumnElement[Any] = null()
     if point is not None:
@@ -183,18 +184,19 @@ def _snippet(query: str | None, spoken: Language) -> ColumnElement[Any]:
     if not query:
         return null()
     configuration = f"onedoor_{spoken.value}"
-    text = filters.half(SERVICE.name, spoken) + literal(" – ") + filters.half(SERVICE.description, spoken)
+    halves = (func.nullif(filters.half(column, spoken), "") for column in (SERVICE.name, SERVICE.description))
+    text = func.regexp_replace(func.concat_ws(" – ", *halves), r"\s+", " ", "g")
     options = "StartSel=**, StopSel=**, MaxWords=30, MinWords=12"
     return func.ts_headline(configuration, text, func.to_tsquery(configuration, query), options)
 
 
-def _words(text: str | None) -> str | None:
-    """The query of a text: None when nothing was asked, empty when no word is in it."""
+def query_of(text: str | None, field: str) -> str | None:
+    """The query of a text: None when nothing was asked, empty when no word is in it. Raises Faulted BAD_USER_INPUT."""
     if text is None or not text.strip():
         return None
     if len(text) > filters.LONGEST_TEXT:
         limit = filters.LONGEST_TEXT
-        raise refused("text", f"text has at most {limit} characters", f"text compte au plus {limit} caractères")
+        raise refused(field, f"{field} has at most {limit} characters", f"{field} compte au plus {limit} caractères")
     return filters.search_query(text) or ""
 
 

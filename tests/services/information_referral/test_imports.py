@@ -1,5 +1,6 @@
 """Importing places and HSDS files: each row once, bad rows told by line, the rest kept."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,15 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from services.information_referral import hsds_files, ontario_locations
-from services.information_referral.models import Schedule, Service
+from services.information_referral.models import Phone, Schedule, Service, TaxonomyTerm
 from services.kit.imports import FileRefused, Report, import_file
 from services.kit.testing.client import Client
 
 HEADER = (
     "active,location_id,location_name,location_name_fr,operated_by,operated_by_fr,city,address,address_fr,postal_code,latitude,"
     "longitude,phone,website,monday,tuesday,wednesday,thursday,friday,saturday,sunday,accessible,temporarily_closed,"
-    "french_language_services,asl_interpretation,additional_information,additional_information_fr"
+    "french_language_services,asl_interpretation,additional_information,additional_information_fr,province,age_threshold,"
+    "children_under_2,pharmacy,assessment_centre,appointments,walk_ins,public_transit,free_parking"
 )
 ROW = {
     "active": "Yes",
@@ -29,7 +31,7 @@ ROW = {
     "postal_code": "k7l1a1",
     "latitude": "44.23",
     "longitude": "-76.48",
-    "phone": "613-555-0100",
+    "phone": "613-555-0100 ext. 42",
     "monday": "10:00-12:30&13:00-17:30",
     "tuesday": "10:00-12:30&13:00-17:30",
     "sunday": "closed",
@@ -39,9 +41,9 @@ ROW = {
 
 def places(path: Path, *rows: dict[str, str]) -> Path:
     names = HEADER.split(",")
-    lines = [",".join(row.get(name, "") for name in names) for row in rows]
     file = path / "places.csv"
-    file.write_text("\n".join([HEADER, *lines]) + "\n", encoding="utf-8")
+    with file.open("w", encoding="utf-8", newline="") as out:
+        csv.writer(out).writerows([names, *([row.get(name, "") for name in names] for row in rows)])
     return file
 
 
@@ -112,6 +114,69 @@ class TestOntarioLocations:
         assert counts(report) == (2, 0, 1, 1, 0)
         assert sorted(str(h) for h in hours) == ["09:00", "10:00", "10:00", "13:00", "13:00"]
 
+    async def test_what_the_row_says_is_kept_in_both_languages(self, empty: Client, tmp_path: Path) -> None:
+        told = {
+            "age_threshold": "6m",
+            "appointments": "Yes",
+            "walk_ins": "yes",
+            "public_transit": "Yes",
+            "pharmacy": "Yes",
+        }
+        other = {"website": "www.example.ca/here", "additional_information": "Bring\n\n a card.", "province": "QC"}
+        file = places(tmp_path, {**ROW, **told, **other, "postal_code": "H0M 1A0"})
+        await import_file(ontario_locations.importer, file, empty.database)
+        answer = await empty.run(
+            """{ findServices(text: "pharmacie Kingston") { edges { node { minimumAge url applicationProcess { en fr }
+            description { en } serviceAtLocations { location { transportation { fr }
+            phones { number extension } addresses { postalCode stateProvince } } } } } } }"""
+        )
+        ((edge,),) = answer.data["findServices"].values()
+        assert edge["node"] == {
+            "minimumAge": 0.5,
+            "url": "https://www.example.ca/here",
+            "applicationProcess": {
+                "en": "By appointment. Walk-ins are welcome.",
+                "fr": "Sur rendez-vous. Sans rendez-vous aussi.",
+            },
+            "description": {"en": "Bring a card."},
+            "serviceAtLocations": [
+                {
+                    "location": {
+                        "transportation": {"fr": "Près du transport en commun."},
+                        "phones": [{"number": "613-555-0100", "extension": "42"}],
+                        "addresses": [{"postalCode": "H0M 1A0", "stateProvince": "QC"}],
+                    }
+                }
+            ],
+        }
+
+    @pytest.mark.parametrize(
+        ("says", "status"),
+        [
+            ({"active": ""}, "ACTIVE"),
+            ({"active": "No"}, "INACTIVE"),
+            ({"active": "", "temporarily_closed": "Yes"}, "TEMPORARILY_CLOSED"),
+        ],
+    )
+    async def test_only_what_is_marked_so_is_kept_back(
+        self, empty: Client, tmp_path: Path, says: dict[str, str], status: str
+    ) -> None:
+        await import_file(ontario_locations.importer, places(tmp_path, {**ROW, **says}), empty.database)
+        async with empty.database.transaction() as db:
+            (row,) = await db.all(select(Service))
+        found = await empty.run('{ findServices(text: "harbour") { edges { node { id } } } }')
+        assert row.status.name == status
+        assert bool(found.data["findServices"]["edges"]) == (status != "INACTIVE")
+
+    @pytest.mark.parametrize(("hours", "is_open"), [("10:00-17:00", False), ("00:00-00:00", True)])
+    async def test_nobody_is_sent_to_a_place_on_a_holiday_unless_it_never_closes(
+        self, empty: Client, tmp_path: Path, hours: str, is_open: bool
+    ) -> None:
+        await import_file(ontario_locations.importer, places(tmp_path, {**ROW, "friday": hours}), empty.database)
+        for day, expected in (("2026-12-18", True), ("2026-12-25", is_open)):  # Fridays
+            found = await empty.run(f'{{ findServices(openAt: "{day}T12:00:00") {{ edges {{ node {{ id }} }} }} }}')
+            assert bool(found.data["findServices"]["edges"]) == expected
+
     @pytest.mark.parametrize(
         ("changes", "code"),
         [
@@ -121,7 +186,8 @@ class TestOntarioLocations:
             ({"latitude": "nan"}, "COORDINATES_INVALID"),
             ({"latitude": "inf"}, "COORDINATES_INVALID"),
             ({"longitude": "76.48"}, "COORDINATES_INVALID"),
-            ({"postal_code": "H2X 1Y4"}, "POSTAL_CODE_INVALID"),
+            ({"postal_code": "12345"}, "POSTAL_CODE_INVALID"),
+            ({"age_threshold": "old"}, "AGE_MALFORMED"),
             ({"monday": "9 to 5"}, "HOURS_MALFORMED"),
             ({"city": "King\u0000ston"}, "HOSTILE_CHARACTER"),
         ],
@@ -200,6 +266,11 @@ class TestHsds:
             {"name": None},
             {"name": 7},
             {"status": "asleep"},
+            {"phones": [{"id": "p"}]},
+            {"schedules": [{"id": "s", "freq": "DAILY"}]},
+            {"schedules": [{"id": "s", "byday": "Monday"}]},
+            {"schedules": [{"id": "s", "opens_at": "9 am"}]},
+            {"schedules": [{"id": "s", "valid_to": "2026-13-01"}]},
             {"minimum_age": "x"},
             {"minimum_age": 1e300},
             {"phones": "613"},
@@ -216,6 +287,44 @@ class TestHsds:
         file = hsds(tmp_path, [{**SERVICE, **changes}, "text", other])
         report = await import_file(hsds_files.importer, file, empty.database)
         assert counts(report) == (3, 1, 0, 0, 2)
+
+    async def test_each_kind_of_full_object_is_what_it_is(self, empty: Client, tmp_path: Path) -> None:
+        organization = {
+            "id": "0f3a1cbb-4c9f-4a4e-9c39-0c7a7b1f0002",
+            "name": "Harbour House",
+            "description": "Shelter",
+            "website": "https://harbour.example.ca",
+            "phones": [{"id": "o", "number": "613-555-0102"}],
+            "services": [{name: value for name, value in SERVICE.items() if name != "organization"}],
+        }
+        taxonomy = {"id": "0f3a1cbb-4c9f-4a4e-9c39-0c7a7b1f0010", "name": "Needs", "description": "All", "version": "1"}
+        term = {"id": "t", "name": "Beds", "description": "Beds", "code": "B", "taxonomy_detail": taxonomy}
+        for _ in range(2):
+            file = hsds(tmp_path, [organization, taxonomy, term])
+            report = await import_file(hsds_files.importer, file, empty.database)
+        assert counts(report) == (4, 0, 0, 4, 0)
+        async with empty.database.transaction() as db:
+            assert [
+                row.number for row in await db.all(select(Phone).where(col(Phone.organization_id).is_not(None)))
+            ] == ["613-555-0102"]
+            assert [row.taxonomy_id for row in await db.all(select(TaxonomyTerm))] == [taxonomy["id"]]
+            (service,) = await db.all(select(Service))
+        assert service.organization_id == organization["id"]
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"id": "x", "name": "Nothing more", "description": "Is this a taxonomy?"},
+            {"id": "x", "location": {"id": "y"}},
+            {"id": "x", "service": {"id": "y"}},
+            {"version": "3.1", "profile": "https://example.org"},
+        ],
+    )
+    async def test_what_is_no_object_that_is_taken_says_so(
+        self, empty: Client, tmp_path: Path, given: dict[str, Any]
+    ) -> None:
+        report = await import_file(hsds_files.importer, hsds(tmp_path, given), empty.database)
+        assert (report.added, report.rejections[0].code) == (0, "NOT_HSDS")
 
     @pytest.mark.parametrize("content", ["", "not json", "7", "[" * 100_000])
     async def test_a_file_that_is_no_json_list_is_refused_whole(

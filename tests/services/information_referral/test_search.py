@@ -45,6 +45,10 @@ class TestWords:
     async def test_a_name_outranks_a_description(self, client: Client) -> None:
         assert names(await find(client, text="health card"))[0] == "Health card"
 
+    async def test_a_whole_word_outranks_the_beginning_of_another(self, client: Client) -> None:
+        found = names(await find(client, "fr", text="refuge"))
+        assert found.index("Helpline for assaulted women") < found.index("Legal aid")
+
     async def test_a_snippet_marks_what_was_found_in_the_readers_language(self, client: Client) -> None:
         found = await find(client, "fr", text="permis de conduire", first=1)
         assert "**Permis**" in found["edges"][0]["snippet"]
@@ -115,6 +119,22 @@ class TestFilters:
         ],
     )
     async def test_hours_are_ontarios(self, client: Client, moment: str, is_open: bool) -> None:
+        found = names(await find(client, text="Business Info Line", openAt=moment))
+        assert ("Business Info Line" in found) == is_open
+
+    @pytest.mark.parametrize(
+        ("moment", "is_open"),
+        [
+            ("2026-11-02T13:30:00Z", True),  # the day after summer time ends: 08:30 is 13:30 UTC again
+            ("2026-10-30T12:30:00Z", True),
+            ("2026-11-02T13:29:00Z", False),
+            ("2026-11-24T22:00:00Z", False),  # closing time is closed
+            ("2026-11-24T10:00:00", True),  # no offset: Ontario's clock
+            ("2026-11-25T00:30:00+09:00", True),  # Tuesday morning, told from elsewhere
+            ("2026-07-01T15:00:00Z", False),  # Canada Day
+        ],
+    )
+    async def test_hours_follow_the_clock_on_the_wall(self, client: Client, moment: str, is_open: bool) -> None:
         found = names(await find(client, text="Business Info Line", openAt=moment))
         assert ("Business Info Line" in found) == is_open
 
