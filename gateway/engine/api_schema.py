@@ -1,10 +1,12 @@
 """The API schema: the supergraph without its machinery and without everything that is @inaccessible."""
 
+from dataclasses import dataclass
+
 from graphql import (
     DefinitionNode,
-    DirectiveDefinitionNode,
     DocumentNode,
     EnumTypeDefinitionNode,
+    FieldDefinitionNode,
     GraphQLSchema,
     InputObjectTypeDefinitionNode,
     InterfaceTypeDefinitionNode,
@@ -24,12 +26,33 @@ MACHINERY = ("join__", "link__", "core__")
 SHOWN_DIRECTIVES = frozenset({"deprecated", "specifiedBy", "oneOf"})
 
 
-def api_schema(document: DocumentNode) -> GraphQLSchema:
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """Which part of the supergraph clients see, by @tag: with `include`, only fields that carry one of these tags or whose
+    type does; in no case what carries one of `exclude`. Types that no field reaches any more are left out."""
+
+    include: frozenset[str] = frozenset()
+    exclude: frozenset[str] = frozenset()
+
+    @property
+    def whole(self) -> bool:
+        return not self.include and not self.exclude
+
+
+WHOLE = Contract()
+
+
+def api_schema(document: DocumentNode, contract: Contract = WHOLE) -> GraphQLSchema:
     """Build the schema that clients validate against. Raises GraphQLError or TypeError for a malformed supergraph."""
-    hidden = {n.name.value for n in document.definitions if isinstance(n, TypeDefinitionNode) and _hidden(n)}
-    kept = (_definition(node, hidden) for node in document.definitions)
-    definitions = tuple(n for n in kept if isinstance(n, DefinitionNode))
-    return build_ast_schema(DocumentNode(definitions=definitions), assume_valid_sdl=True)
+    kept = _Kept(contract)
+    definitions = kept.definitions(document)
+    while len(definitions) != len(fewer := kept.definitions(DocumentNode(definitions=definitions))):
+        definitions = fewer
+    if not contract.whole:
+        definitions = _reached(definitions)
+    bare = (_bare(node) for node in definitions)
+    shown = tuple(node for node in bare if isinstance(node, DefinitionNode))
+    return build_ast_schema(DocumentNode(definitions=shown), assume_valid_sdl=True)
 
 
 def named_type(node: TypeNode) -> str:
@@ -40,43 +63,105 @@ def named_type(node: TypeNode) -> str:
     return node.name.value
 
 
-def _hidden(node: Node) -> bool:
-    directives = getattr(node, "directives", None) or ()
-    return any(d.name.value == "inaccessible" for d in directives)
+def _tags(node: Node | None) -> set[str]:
+    found = set()
+    for directive in getattr(node, "directives", None) or ():
+        if directive.name.value == "tag":
+            found |= {a.value.value for a in directive.arguments}
+    return found
 
 
-def _definition(node: Node, hidden: set[str]) -> Node | None:
-    """The definition as clients see it, or None."""
-    if isinstance(node, DirectiveDefinitionNode):
-        return None
-    if isinstance(node, SchemaDefinitionNode):
-        return _with(node, directives=())
-    if not isinstance(node, TypeDefinitionNode) or node.name.value in hidden or node.name.value.startswith(MACHINERY):
-        return None
-    changes: dict[str, object] = {"directives": _shown(node)}
-    if isinstance(node, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode):
-        fields = (f for f in node.fields or () if not _hidden(f) and named_type(f.type) not in hidden)
-        changes["fields"] = tuple(
-            _with(f, directives=_shown(f), arguments=_visible(f.arguments, hidden)) for f in fields
-        )
-        changes["interfaces"] = tuple(i for i in node.interfaces or () if i.name.value not in hidden)
-    elif isinstance(node, InputObjectTypeDefinitionNode):
-        changes["fields"] = _visible(node.fields, hidden)
-    elif isinstance(node, EnumTypeDefinitionNode):
-        changes["values"] = tuple(_with(v, directives=_shown(v)) for v in node.values or () if not _hidden(v))
-    elif isinstance(node, UnionTypeDefinitionNode):
-        changes["types"] = tuple(t for t in node.types or () if t.name.value not in hidden)
+class _Kept:
+    """Takes away what clients may not see, and what nothing is left of."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._hidden: set[str] = set()
+
+    def definitions(self, document: DocumentNode) -> tuple[DefinitionNode, ...]:
+        """The definitions that stay, each with what stays of it. Once more when one went, since others may refer to it."""
+        found = []
+        for node in document.definitions:
+            if isinstance(node, SchemaDefinitionNode):
+                found.append(_with(node, operation_types=self._roots(node)))
+            elif isinstance(node, TypeDefinitionNode) and not node.name.value.startswith(MACHINERY):
+                left = None if self._hides(node) else self._type(node)
+                if left is None:
+                    self._hidden.add(node.name.value)
+                else:
+                    found.append(left)
+        return tuple(n for n in found if isinstance(n, DefinitionNode))
+
+    def _hides(self, node: Node, owner: Node | None = None) -> bool:
+        tags = _tags(node)
+        if tags & self._contract.exclude or any(d.name.value == "inaccessible" for d in node.directives or ()):  # type: ignore[attr-defined]
+            return True
+        include = self._contract.include
+        return bool(include) and isinstance(node, FieldDefinitionNode) and not (tags | _tags(owner)) & include
+
+    def _roots(self, node: SchemaDefinitionNode) -> tuple[Node, ...]:
+        return tuple(o for o in node.operation_types or () if o.type.name.value not in self._hidden)
+
+    def _type(self, node: Node) -> Node | None:
+        """What stays of a type; None when nothing does."""
+        if isinstance(node, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode):
+            fields = tuple(
+                _with(f, arguments=self._visible(f.arguments))  # type: ignore[attr-defined]
+                for f in self._visible(node.fields, owner=node)
+            )
+            interfaces = tuple(i for i in node.interfaces or () if i.name.value not in self._hidden)
+            return _with(node, fields=fields, interfaces=interfaces) if fields else None
+        if isinstance(node, InputObjectTypeDefinitionNode):
+            inputs = self._visible(node.fields)
+            return _with(node, fields=inputs) if inputs else None
+        if isinstance(node, EnumTypeDefinitionNode):
+            values = tuple(v for v in node.values or () if not self._hides(v))
+            return _with(node, values=values) if values else None
+        if isinstance(node, UnionTypeDefinitionNode):
+            members = tuple(t for t in node.types or () if t.name.value not in self._hidden)
+            return _with(node, types=members) if members else None
+        return node
+
+    def _visible(self, nodes: tuple[Node, ...] | None, owner: Node | None = None) -> tuple[Node, ...]:
+        return tuple(n for n in nodes or () if not self._hides(n, owner) and named_type(n.type) not in self._hidden)  # type: ignore[attr-defined]
+
+
+def _reached(definitions: tuple[DefinitionNode, ...]) -> tuple[DefinitionNode, ...]:
+    """The definitions that clients can come to from a root type; object types by their interfaces and unions, too."""
+    types = {n.name.value: n for n in definitions if isinstance(n, TypeDefinitionNode)}
+    below: dict[str, set[str]] = {}
+    waiting: set[str] = set()
+    for node in definitions:
+        if isinstance(node, SchemaDefinitionNode):
+            waiting |= {o.type.name.value for o in node.operation_types}
+            continue
+        name = node.name.value  # type: ignore[attr-defined] # a type
+        named = below.setdefault(name, set())
+        for item in getattr(node, "fields", None) or ():
+            named.add(named_type(item.type))
+            named |= {named_type(a.type) for a in getattr(item, "arguments", None) or ()}
+        named |= {t.name.value for t in getattr(node, "types", None) or ()}
+        for interface in getattr(node, "interfaces", None) or ():
+            named.add(interface.name.value)
+            below.setdefault(interface.name.value, set()).add(name)
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        waiting |= below.get(name, set()) - seen
+    return tuple(n for n in definitions if not isinstance(n, TypeDefinitionNode) or n.name.value in seen & types.keys())
+
+
+def _bare(node: Node) -> Node:
+    """A definition with only those directives that clients are shown."""
+    changes: dict[str, object] = {}
+    for key in ("fields", "arguments", "values"):
+        if key in node.keys and getattr(node, key, None):
+            changes[key] = tuple(_bare(item) for item in getattr(node, key))
+    if "directives" in node.keys:
+        directives = getattr(node, "directives", None) or ()
+        changes["directives"] = tuple(d for d in directives if d.name.value in SHOWN_DIRECTIVES)
     return _with(node, **changes)
-
-
-def _visible(nodes: tuple[Node, ...] | None, hidden: set[str]) -> tuple[Node, ...]:
-    shown = (n for n in nodes or () if not _hidden(n) and named_type(n.type) not in hidden)  # type: ignore[attr-defined]
-    return tuple(_with(n, directives=_shown(n)) for n in shown)
-
-
-def _shown(node: Node) -> tuple[Node, ...]:
-    directives = getattr(node, "directives", None) or ()
-    return tuple(d for d in directives if d.name.value in SHOWN_DIRECTIVES)
 
 
 def _with(node: Node, **changes: object) -> Node:

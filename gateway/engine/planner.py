@@ -132,9 +132,13 @@ def plan_operation(
     document: DocumentNode,
     node: OperationDefinitionNode,
     conditions: Mapping[str, bool] | None = None,
+    labels: frozenset[str] = frozenset(),
 ) -> Plan:
-    """The plan of an operation on a supergraph. Raises NoResolvablePath."""
-    planner = supergraph.planner
+    """The plan of an operation on a supergraph while the `labels` of progressive @overrides hold.
+
+    Raises NoResolvablePath.
+    """
+    planner = supergraph.planners.get(labels)
     if not isinstance(planner, Planner):
-        planner = supergraph.planner = Planner(supergraph)
+        planner = supergraph.planners[labels] = Planner(supergraph.under(labels))
     return planner.plan(document, node, conditions)

@@ -5,8 +5,10 @@ know them and they claim to matter for execution or security.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 
@@ -28,15 +30,18 @@ from graphql import (
     UnionTypeDefinitionNode,
     parse,
     parse_type,
+    validate_schema,
     value_from_ast_untyped,
 )
 from graphql.language import print_ast
 
-from gateway.engine.api_schema import api_schema, named_type
+from gateway.engine.api_schema import WHOLE, Contract, api_schema, named_type
 
+# Who may see what is for the owners of the data to check (@authenticated, @requiresScopes, @policy): tokens are passed on.
 KNOWN_FEATURES = frozenset(
-    {"link", "core", "join", "inaccessible", "tag", "authenticated", "requiresScopes", "policy", "cost", "connect"}
+    {"link", "core", "join", "inaccessible", "tag", "authenticated", "requiresScopes", "policy", "cost"}
 )
+PERCENT = re.compile(r"percent\(([0-9]+(?:\.[0-9]+)?)\)")
 
 
 class SupergraphRefused(Exception):
@@ -61,12 +66,15 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class FieldIn:
-    """A field as one subgraph has it. An external one is there only under a @provides."""
+    """A field as one subgraph has it. An external one is there only under a @provides. `label` is that of a progressive
+    @override: while it holds, only the subgraph that `takes` the field over has it, and while not, only the other."""
 
     type: TypeNode
     external: bool = False
     requires: SelectionSetNode | None = None
     provides: SelectionSetNode | None = None
+    label: str = ""
+    takes: bool = False
 
     @property
     def type_name(self) -> str:
@@ -84,6 +92,13 @@ class Field:
     @property
     def type_name(self) -> str:
         return named_type(self.type)
+
+    def under(self, labels: frozenset[str]) -> "Field":
+        """The field while exactly these labels of progressive @overrides hold."""
+        if not any(held.label for held in self.graphs.values()):
+            return self
+        kept = {g: h for g, h in self.graphs.items() if not h.label or (h.label in labels) is h.takes}
+        return replace(self, graphs=MappingProxyType(kept))
 
 
 @dataclass(slots=True)
@@ -112,16 +127,20 @@ class Type:
 
 
 class Supergraph:
-    """What the planner and the projection know. `id` is the SHA-256 of the SDL; nothing here changes after loading."""
+    """What the planner and the projection know. `id` is the SHA-256 of the SDL; nothing here changes after loading.
 
-    def __init__(self, sdl: str, document: DocumentNode) -> None:
+    `labels` are those of progressive @overrides, `contract` says which part of it clients see.
+    """
+
+    def __init__(self, sdl: str, document: DocumentNode, contract: Contract) -> None:
         self.id = identity(sdl)
-        self.document = document
+        self.document, self.contract = document, contract
         self.graphs: dict[str, Subgraph] = {}  # by the supergraph's enum value
         self.types: dict[str, Type] = {}
         self.leaves: set[str] = {"String", "Int", "Float", "Boolean", "ID"}
         self.roots: dict[str, str] = {}
-        self.planner: object = None  # made at the first operation; here, so that it ends with its supergraph
+        self.labels: set[str] = set()
+        self.planners: dict[frozenset[str], object] = {}  # by the labels that hold; here, to end with their supergraph
         _Reader(self).read(document)
 
     @property
@@ -131,8 +150,23 @@ class Supergraph:
 
     @cached_property
     def api_schema(self) -> GraphQLSchema:
-        """The schema that clients see: without machinery and without what is @inaccessible."""
-        return api_schema(self.document)
+        """The schema that clients see: without machinery, what is @inaccessible, and what its contract leaves out."""
+        return api_schema(self.document, self.contract)
+
+    def under(self, labels: frozenset[str]) -> "Supergraph":
+        """The supergraph as it is while exactly these labels of progressive @overrides hold."""
+        view = copy(self)
+        view.types = {
+            name: replace(found, fields={n: f.under(labels) for n, f in found.fields.items()})
+            for name, found in self.types.items()
+        }
+        return view
+
+    def rolled_out(self, share: float) -> frozenset[str]:
+        """The labels `percent(n)` that hold for a request whose place is `share`, from 0 to below 100."""
+        return frozenset(
+            label for label in self.labels if (held := PERCENT.fullmatch(label)) and share < float(held[1])
+        )
 
     def possible(self, name: str) -> frozenset[str]:
         """The object types that a value of a type can have anywhere; an object type's only one is itself."""
@@ -149,12 +183,15 @@ def identity(sdl: str) -> str:
     return hashlib.sha256(sdl.encode()).hexdigest()
 
 
-def load_supergraph(sdl: str) -> Supergraph:
-    """Read a supergraph. Raises SupergraphRefused naming what is malformed or not supported."""
+def load_supergraph(sdl: str, contract: Contract = WHOLE) -> Supergraph:
+    """Read a supergraph. Raises SupergraphRefused naming what is malformed or not supported, or what a contract would
+    leave without the things it needs."""
     try:
         document = parse(sdl, no_location=True)
-        supergraph = Supergraph(sdl, document)
-        supergraph.api_schema  # noqa: B018 - built now, so that a bad one is refused now
+        supergraph = Supergraph(sdl, document, contract)
+        problems = validate_schema(supergraph.api_schema)  # now, so that a bad one is refused now
+        if problems:
+            raise SupergraphRefused(f"What clients would see is no valid schema: {problems[0].message}")
     except GraphQLError as error:
         raise SupergraphRefused(f"The supergraph is not valid GraphQL: {error.message}") from error
     except (TypeError, KeyError) as error:
@@ -261,8 +298,6 @@ class _Reader:
         for directive in joined:
             arguments = _arguments(directive)
             coordinate = f"{found.name}.{node.name.value}"
-            if arguments.get("overrideLabel"):
-                raise SupergraphRefused(f"{coordinate} uses @override(label:), which is not supported yet.")
             if arguments.get("contextArguments"):
                 raise SupergraphRefused(f"{coordinate} uses @fromContext, which is not supported yet.")
             if arguments.get("graph"):
@@ -272,9 +307,12 @@ class _Reader:
                     external=bool(arguments.get("external") or arguments.get("usedOverridden")),
                     requires=selection(str(requires)) if requires else None,
                     provides=selection(str(provides)) if provides else None,
+                    label=str(arguments.get("overrideLabel") or ""),
+                    takes=bool(arguments.get("override")),
                 )
         if not joined:
             graphs = {graph: FieldIn(node.type) for graph in found.graphs}
+        self.into.labels |= {held.label for held in graphs.values() if held.label}
         return Field(node.name.value, node.type, MappingProxyType(graphs))
 
 

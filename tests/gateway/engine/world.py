@@ -335,7 +335,7 @@ class World:
         assert not isinstance(coerced, list), coerced
         conditions = {n: coerced.coerced[n] for n in condition_variables(document) if n in coerced.coerced}
         try:
-            plan = plan_operation(self.supergraph, document, operation, conditions)
+            plan = plan_operation(self.supergraph, document, operation, conditions, self.labels)
         except NoResolvablePath as error:
             return None, [{"message": f"no plan: {error}"}], ""
         execution = Execution(plan, variables)
