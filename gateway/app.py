@@ -46,7 +46,7 @@ class Gateway:
         self.draining = False
         trusted = manifest(settings.trusted_documents) if settings.trusted_documents else {}
         self.documents = Documents(trusted, only_trusted=settings.only_trusted_documents)
-        self.serve(load_supergraph(settings.supergraph.read_text(encoding="utf-8")))
+        self.serve(load_supergraph(settings.supergraph.read_text(encoding="utf-8"), settings.contract))
 
     def serve(self, supergraph: Supergraph) -> None:
         """Answer from now on by this supergraph; what runs ends on the one it began with. Connections to subgraphs whose

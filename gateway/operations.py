@@ -4,6 +4,7 @@ A plan belongs to an operation and to the values of the Boolean variables that i
 variant is planned when it is first asked for.
 """
 
+import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -81,7 +82,7 @@ class Operation:
         self._supergraph, self._weights, self._bounds = supergraph, weights, bounds
         self._document, self._node, self._suggest = document, node, suggest
         self._conditions = condition_variables(document)
-        self._variants: dict[tuple[bool, ...], Variant] = {}
+        self._variants: dict[tuple[tuple[bool, ...], frozenset[str]], Variant] = {}
 
     def coerced(self, given: dict[str, Any]) -> dict[str, Any]:
         """The variables' values as the schema understands them. Raises Invalid BAD_USER_INPUT."""
@@ -94,8 +95,8 @@ class Operation:
             raise Unfit(unfit) if unfit else Invalid(faults.VALUE_REFUSED, values)
         return values.coerced
 
-    def variant(self, values: Mapping[str, Any]) -> Variant:
-        """The plan and the projection for coerced variables.
+    def variant(self, values: Mapping[str, Any], labels: frozenset[str] = frozenset()) -> Variant:
+        """The plan and the projection for coerced variables, while some labels of progressive @overrides hold.
 
         Raises Refused when no subgraph can resolve a field, OverLimit when it costs too much.
         """
@@ -104,12 +105,12 @@ class Operation:
             names = ", ".join(name for name, value in decided.items() if value is None)
             told = {"detail_en": f"${names} decides about a field and is null", "detail_fr": f"${names} est nul"}
             raise Refused(faults.BAD_USER_INPUT, in_graphql=True, **told)
-        key = tuple(decided.values())
+        key = tuple(decided.values()), labels
         found = self._variants.get(key)
         if found is None:
             if len(self._variants) >= MOST_VARIANTS:
                 self._variants.clear()
-            found = self._variants[key] = self._plan(decided)
+            found = self._variants[key] = self._plan(decided, labels)
         if not isinstance(found.price, float):
             self._afford(found.price(values))
         return found
@@ -118,13 +119,13 @@ class Operation:
         if cost > self._bounds.cost:
             raise OverLimit("cost", self._bounds.cost, cost)
 
-    def _plan(self, conditions: dict[str, bool]) -> Variant:
+    def _plan(self, conditions: dict[str, bool], labels: frozenset[str]) -> Variant:
         cost = price(self._weights, self._document, self._node, conditions, self._bounds.list_size)
         if isinstance(cost, float):
             self._afford(cost)
         try:
             with metrics.PLANNING.time():
-                plan = plan_operation(self._supergraph, self._document, self._node, conditions)
+                plan = plan_operation(self._supergraph, self._document, self._node, conditions, labels)
         except NoResolvablePath as error:
             raise Refused(own.NO_PLAN, in_graphql=True, detail=str(error)) from None
         return Variant(plan, Projection(self._supergraph.api_schema, self._document, self._node, conditions), cost)
@@ -147,6 +148,14 @@ class Operations:
         self._bounds, self._most, self._suggest = bounds, remembered, shows_schema
         self._rules = specified_rules if shows_schema else (*specified_rules, NoSchemaIntrospectionCustomRule)
         self._known: OrderedDict[tuple[str, str | None], Operation] = OrderedDict()
+
+    def labels(self, request_id: str, named: frozenset[str]) -> frozenset[str]:
+        """The labels of progressive @overrides that hold for a request: those named in the settings, and `percent(n)` for
+        n of a hundred request ids, always the same ones."""
+        known = self.supergraph.labels
+        if not known:
+            return frozenset()
+        return (named & known) | self.supergraph.rolled_out(zlib.crc32(request_id.encode()) % 10_000 / 100)
 
     def find(self, text: str, name: str | None, document: str | None = None) -> Operation:
         """The operation of a text, or of the document of a hash. Raises Refused and Invalid for one that cannot be answered."""

@@ -88,7 +88,7 @@ class Pipeline:
     async def _answer(self, exchange: Exchange, operation: Operation, asked: Asked, receive: Receive) -> int:
         if exchange.method == "GET" and operation.kind != "query":
             raise Refused(faults.METHOD_NOT_ALLOWED)
-        variant = operation.variant(operation.coerced(asked.variables))
+        variant = self._variant(operation, asked, exchange)
         execution = Execution(variant.plan, asked.variables)
         if not variant.plan.fetches:
             pass
@@ -101,6 +101,10 @@ class Pipeline:
             execution.data.update(operation.introspected(asked.variables))
         await exchange.reply(200, self._shaped(variant, execution, exchange))
         return 200
+
+    def _variant(self, operation: Operation, asked: Asked, exchange: Exchange) -> Variant:
+        labels = self._operations.labels(exchange.request_id, self._settings.override_labels)
+        return operation.variant(operation.coerced(asked.variables), labels)
 
     async def _fetch_all(self, execution: Execution, exchange: Exchange) -> None:
         """Run an execution to its end: each fetch is sent as soon as what it reads from is there."""
@@ -152,7 +156,7 @@ class Pipeline:
         """Answer a subscription as server-sent events. Raises Refused before the first of them."""
         if exchange.media_type != EVENTS:
             raise Refused(own.SUBSCRIPTION_NEEDS_STREAM)
-        variant = operation.variant(operation.coerced(asked.variables))
+        variant = self._variant(operation, asked, exchange)
         if len(variant.plan.fetches) != 1:
             raise Refused(own.SUBSCRIPTION_NOT_SUPPORTED, in_graphql=True)
         request = Execution(variant.plan, asked.variables).ready()[0]

@@ -79,7 +79,7 @@ class Reloader:
 
     def _changed(self, served: str) -> Supergraph | None:
         sdl = self._path.read_text(encoding="utf-8")
-        return None if identity(sdl) == served else load_supergraph(sdl)
+        return None if identity(sdl) == served else load_supergraph(sdl, self._serving.supergraph.contract)
 
 
 def _look(path: Path) -> tuple[int, int, int] | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 
+from gateway.engine.api_schema import WHOLE, Contract
 from services.kit.settings import Issuer, Mode, SettingMissing, mode, number, required, switch
 from services.kit.settings import issuer as issuer_of
 
@@ -37,8 +38,9 @@ class Limits:
 class Settings:
     """The gateway's settings. Without an issuer every token is refused and the public is served.
 
-    `cors_origins` are the web origins whose pages may ask and read; `compress_from_bytes` is infinite where nothing is
-    compressed.
+    `contract` says which part of the supergraph clients see; `override_labels` are the labels of @override(label:) that hold,
+    beside `percent(n)`, which holds for n of a hundred requests. `cors_origins` are the web origins whose pages may ask and
+    read; `compress_from_bytes` is infinite where nothing is compressed.
     """
 
     supergraph: Path
@@ -56,6 +58,8 @@ class Settings:
     remembered_operations: int = 1_000
     trusted_documents: Path | None = None
     only_trusted_documents: bool = False
+    contract: Contract = WHOLE
+    override_labels: frozenset[str] = frozenset()
     cors_origins: frozenset[str] = frozenset()
     compress_from_bytes: float = 1_400  # what fits one packet gains nothing
     log_level: str = "INFO"
@@ -98,10 +102,17 @@ def gateway_settings(env: Mapping[str, str] = os.environ) -> Settings:
         deadline_s=number(env, "DEADLINE_MS", 15_000) / 1000,
         trusted_documents=Path(env["TRUSTED_DOCUMENTS"]) if env.get("TRUSTED_DOCUMENTS") else None,
         only_trusted_documents=switch(env, "TRUSTED_DOCUMENTS_ONLY"),
+        contract=Contract(_words(env, "CONTRACT_INCLUDE"), _words(env, "CONTRACT_EXCLUDE")),
+        override_labels=_words(env, "OVERRIDE_LABELS"),
         cors_origins=_origins(env.get("CORS_ORIGINS", "")),
         compress_from_bytes=number(env, "COMPRESS_FROM_BYTES", 1_400) or math.inf,
         log_level=env.get("LOG_LEVEL", "INFO").upper(),
     )
+
+
+def _words(env: Mapping[str, str], variable: str) -> frozenset[str]:
+    """Tags or labels, separated by commas or spaces."""
+    return frozenset(env.get(variable, "").replace(",", " ").split())
 
 
 def _origins(text: str) -> frozenset[str]:
