@@ -30,6 +30,7 @@ FOR_PEOPLE = {
     "CompositionRefused",
     "FolderUnusable",
     "NodeMissing",
+    "OperationRefused",
     "PortsBusy",
     "SettingMissing",
     "SignInFailed",
@@ -133,6 +134,34 @@ def gateway(
 
     with _explained():
         serve()
+
+
+@app.command(help=spoken("Show how the gateway would answer an operation.", "Montrer le plan d’une opération."))
+def plan(
+    file: Annotated[
+        Path, typer.Argument(help=spoken("Operation file", "Fichier de l’opération"), exists=True, dir_okay=False)
+    ],
+    supergraph: Annotated[
+        Path | None,
+        typer.Option(help=spoken("Supergraph file", "Fichier du supergraphe"), exists=True, dir_okay=False),
+    ] = None,
+    operation: Annotated[
+        str | None, typer.Option(help=spoken("Its name, where there are several", "Son nom, s’il y en a plusieurs"))
+    ] = None,
+    variables: Annotated[str, typer.Option(help=spoken("A JSON object", "Un objet JSON"))] = "{}",
+    svg: Annotated[
+        Path | None, typer.Option(help=spoken("Draw it into this file", "Le dessiner dans ce fichier"))
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    with _explained():
+        from clusters import plan_picture, planning
+        from clusters.topology import SUPERGRAPH
+
+        found = planning.explain(supergraph or SUPERGRAPH, file, operation, variables)
+        if svg is not None:
+            svg.write_text(plan_picture.picture(found), encoding="utf-8")
+    typer.echo(found.as_json() if as_json else str(found))
 
 
 @app.command(help=spoken("Print an access token of a demo user.", "Afficher un jeton d’accès d’un compte de démo."))

@@ -26,6 +26,7 @@ from graphql import (
     parse,
     specified_rules,
     validate,
+    value_from_ast_untyped,
 )
 from graphql.validation.rules import overlapping_fields_can_be_merged
 
@@ -81,7 +82,7 @@ class Operation:
         self.document_hash = document_hash
         self._supergraph, self._weights, self._bounds = supergraph, weights, bounds
         self._document, self._node, self._suggest = document, node, suggest
-        self._conditions = condition_variables(document)
+        self.conditions = condition_variables(document)
         self._variants: dict[tuple[tuple[bool, ...], frozenset[str]], Variant] = {}
 
     def coerced(self, given: dict[str, Any]) -> dict[str, Any]:
@@ -95,12 +96,18 @@ class Operation:
             raise Unfit(unfit) if unfit else Invalid(faults.VALUE_REFUSED, values)
         return values.coerced
 
-    def variant(self, values: Mapping[str, Any], labels: frozenset[str] = frozenset()) -> Variant:
-        """The plan and the projection for coerced variables, while some labels of progressive @overrides hold.
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The values that variables have by default."""
+        definitions = self._node.variable_definitions or ()
+        return {d.variable.name.value: value_from_ast_untyped(d.default_value) for d in definitions if d.default_value}
+
+    def variant(self, values: Mapping[str, Any], labels: frozenset[str] = frozenset()) -> tuple[Variant, float]:
+        """The plan and the projection for coerced variables while some labels of progressive @overrides hold, and the cost.
 
         Raises Refused when no subgraph can resolve a field, OverLimit when it costs too much.
         """
-        decided = {name: values[name] for name in self._conditions if name in values}
+        decided = {name: values[name] for name in self.conditions if name in values}
         if None in decided.values():
             names = ", ".join(name for name, value in decided.items() if value is None)
             told = {"detail_en": f"${names} decides about a field and is null", "detail_fr": f"${names} est nul"}
@@ -111,18 +118,18 @@ class Operation:
             if len(self._variants) >= MOST_VARIANTS:
                 self._variants.clear()
             found = self._variants[key] = self._plan(decided, labels)
-        if not isinstance(found.price, float):
-            self._afford(found.price(values))
-        return found
+        cost = found.price if isinstance(found.price, float) else self._afforded(found.price(values))
+        return found, cost
 
-    def _afford(self, cost: float) -> None:
+    def _afforded(self, cost: float) -> float:
         if cost > self._bounds.cost:
             raise OverLimit("cost", self._bounds.cost, cost)
+        return cost
 
     def _plan(self, conditions: dict[str, bool], labels: frozenset[str]) -> Variant:
         cost = price(self._weights, self._document, self._node, conditions, self._bounds.list_size)
         if isinstance(cost, float):
-            self._afford(cost)
+            self._afforded(cost)
         try:
             with metrics.PLANNING.time():
                 plan = plan_operation(self._supergraph, self._document, self._node, conditions, labels)

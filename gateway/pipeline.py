@@ -104,7 +104,8 @@ class Pipeline:
 
     def _variant(self, operation: Operation, asked: Asked, exchange: Exchange) -> Variant:
         labels = self._operations.labels(exchange.request_id, self._settings.override_labels)
-        return operation.variant(operation.coerced(asked.variables), labels)
+        variant, _ = operation.variant(operation.coerced(asked.variables), labels)
+        return variant
 
     async def _fetch_all(self, execution: Execution, exchange: Exchange) -> None:
         """Run an execution to its end: each fetch is sent as soon as what it reads from is there."""

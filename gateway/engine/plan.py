@@ -5,7 +5,7 @@ compare that text.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 ROOT_KINDS = ("query", "mutation", "subscription")
 
@@ -113,6 +113,21 @@ class Plan:
     def __str__(self) -> str:
         return "\n".join(map(_text, self.fetches)) or "Nothing to fetch"
 
+    def described(self) -> list[dict[str, Any]]:
+        """The fetches as JSON values."""
+        return [described(fetch) for fetch in self.fetches]
+
+    def waves(self) -> list[list[Fetch]]:
+        """The fetches by the earliest moment at which they can be sent: those of a wave go out together."""
+        waves: list[list[Fetch]] = []
+        place: dict[int, int] = {}
+        for fetch in self.fetches:
+            place[fetch.id] = max((place[before] + 1 for before in fetch.after), default=0)
+            while len(waves) <= place[fetch.id]:
+                waves.append([])
+            waves[place[fetch.id]].append(fetch)
+        return waves
+
 
 def _text(fetch: Fetch) -> str:
     after = f" after {', '.join(map(str, fetch.after))}" if fetch.after else ""
@@ -124,6 +139,30 @@ def _text(fetch: Fetch) -> str:
             lines.append(f"  ${lookup.variable} += {entities.typename} {{ {inputs} }} at {_path(entities.path)}")
     lines += [f"  rename {'.'.join((*r.path, r.alias))} to {r.key}" for r in fetch.renames]
     return "\n".join(lines)
+
+
+def described(fetch: Fetch) -> dict[str, Any]:
+    """A fetch as JSON values, for programs that show or keep a plan."""
+    return {
+        "id": fetch.id,
+        "subgraph": fetch.subgraph,
+        "kind": fetch.kind,
+        "after": list(fetch.after),
+        "at": _path(fetch.path),
+        "document": fetch.document,
+        "variables": list(fetch.variables),
+        "entities": [
+            {
+                "variable": lookup.variable,
+                "type": entities.typename,
+                "fields": _inputs(entities.inputs),
+                "at": _path(entities.path),
+            }
+            for lookup in fetch.lookups
+            for entities in lookup.entities
+        ],
+        "renames": [{"at": ".".join(r.path), "from": r.alias, "to": r.key} for r in fetch.renames],
+    }
 
 
 def _path(path: tuple[PathPart, ...]) -> str:

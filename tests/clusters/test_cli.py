@@ -17,7 +17,7 @@ def onedoor(*arguments: str, lang: str = "C.UTF-8") -> "subprocess.CompletedProc
 class TestHelp:
     def test_it_lists_the_commands(self) -> None:
         shown = onedoor("--help").stdout
-        for command in ("up", "status", "down", "logs", "gateway", "token", "demo", "import", "compose"):
+        for command in ("up", "status", "down", "logs", "gateway", "plan", "token", "demo", "import", "compose"):
             assert f" {command} " in shown
 
     def test_it_speaks_french_where_the_locale_does(self) -> None:

@@ -1,0 +1,110 @@
+"""`onedoor plan`: how the gateway would answer an operation, as text, for programs, or as a picture. Nothing is sent."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clusters.spoken import is_french, spoken
+from gateway.documents import Documents, hash_of
+from gateway.engine.plan import Plan
+from gateway.engine.supergraph import load_supergraph
+from gateway.errors import Refused
+from gateway.operations import Operations
+from gateway.settings import Limits
+from services.kit.language import Language
+
+
+class OperationRefused(Exception):
+    """The gateway would refuse the operation; the text is what it would say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What becomes of an operation: its plan, its cost, and the conditions that were taken to be true for want of a value."""
+
+    name: str
+    document: str
+    cost: float
+    limit: float
+    assumed: tuple[str, ...]
+    plan: Plan
+
+    def __str__(self) -> str:
+        lines = [
+            spoken(
+                f"{self.name}: cost {self.cost:g} of at most {self.limit:g}; {_requests(self.plan)}",
+                f"{self.name}\u00a0: coût {self.cost:g}, au plus {self.limit:g}\u00a0; {_requests(self.plan)}",
+            )
+        ]
+        if self.assumed:
+            names = ", ".join(f"${name}" for name in self.assumed)
+            lines.append(spoken(f"taken to be true: {names}", f"supposé vrai\u00a0: {names}"))
+        return "\n".join([*lines, "", str(self.plan)])
+
+    def as_json(self) -> str:
+        """The same for programs."""
+        return json.dumps(
+            {
+                "operation": self.name,
+                "document": self.document,
+                "cost": self.cost,
+                "limit": self.limit,
+                "assumed": list(self.assumed),
+                "waves": [[fetch.id for fetch in wave] for wave in self.plan.waves()],
+                "fetches": self.plan.described(),
+            },
+            indent=1,
+            ensure_ascii=False,
+        )
+
+
+def explain(supergraph: Path, file: Path, name: str | None, variables: str) -> Explained:
+    """Plan the operation of a file. `variables` is a JSON object; what it lacks is needed only where it decides a price.
+
+    Raises OperationRefused, SupergraphRefused and OSError.
+    """
+    limits, text = Limits(), file.read_text(encoding="utf-8")
+    operations = Operations(
+        load_supergraph(supergraph.read_text(encoding="utf-8")),
+        Documents({}, only_trusted=False),
+        limits,
+        remembered=1,
+        shows_schema=True,
+    )
+    given = _variables(variables)
+    try:
+        operation = operations.find(text, name)
+        values = {**operation.defaults, **given}
+        assumed = tuple(condition for condition in operation.conditions if condition not in values)
+        variant, cost = operation.variant({**values, **dict.fromkeys(assumed, True)})
+    except Refused as refused:
+        language = Language.FR if is_french() else Language.EN
+        raise OperationRefused("\n".join(map(_told, refused.errors("", language)))) from None
+    return Explained(operation.name or file.stem, hash_of(text), cost, limits.cost, assumed, variant.plan)
+
+
+def _variables(text: str) -> dict[str, Any]:
+    try:
+        given = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise OperationRefused(
+            spoken(f"--variables is not JSON: {error}", f"--variables n’est pas du JSON\u00a0: {error}")
+        ) from None
+    if not isinstance(given, dict):
+        raise OperationRefused(spoken("--variables must be an object", "--variables doit être un objet"))
+    return given
+
+
+def _told(error: dict[str, Any]) -> str:
+    at = "".join(f"{place['line']}:{place['column']}: " for place in error.get("locations", ())[:1])
+    message, detail = str(error["message"]), str(error["extensions"].get("detail", ""))
+    return at + message + (f" ({detail})" if detail and detail not in message else "")
+
+
+def _requests(plan: Plan) -> str:
+    requests, waves = len(plan.fetches), len(plan.waves())
+    return spoken(
+        f"{requests} request{'s' if requests > 1 else ''} in {waves} wave{'s' if waves > 1 else ''}",
+        f"{requests} requête{'s' if requests > 1 else ''} en {waves} vague{'s' if waves > 1 else ''}",
+    )
