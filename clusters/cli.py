@@ -127,8 +127,13 @@ def gateway(
     ],
     port: Annotated[int, typer.Option(min=1, max=65_535)] = 8000,
     host: Annotated[str, typer.Option()] = "127.0.0.1",
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help=spoken("Processes on the port", "Processus sur le port"))
+    ] = 1,
 ) -> None:
     os.environ |= {"SUPERGRAPH": str(supergraph.absolute()), "PORT": str(port), "HOST": host}
+    if workers > 1:
+        os.environ["WORKERS"] = str(workers)
     os.environ.setdefault("ONEDOOR_MODE", "local")
     from gateway.__main__ import serve
 

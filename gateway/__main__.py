@@ -5,10 +5,11 @@ import math
 import signal
 import socket
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import uvicorn
 
+from gateway import workers
 from gateway.app import Gateway, application
 from gateway.engine.supergraph import SupergraphRefused
 from gateway.reload import Reloader
@@ -26,12 +27,15 @@ class _Server(uvicorn.Server):
         self._gateway = gateway
         self._reloader = Reloader(gateway, gateway.settings.supergraph)
         self._background: set[asyncio.Task[Any]] = set()
-        self._had_terminal = _has_terminal()
+        self._had_terminal = workers.has_terminal()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hung_up)
         self._background.add(asyncio.create_task(self._reloader.follow()))
+        pipe = self._gateway.settings.supervisor_pipe
+        if pipe is not None:
+            asyncio.get_running_loop().add_reader(pipe, self._orphaned, pipe)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for task in list(self._background):
@@ -47,9 +51,15 @@ class _Server(uvicorn.Server):
         wait_s = self._gateway.settings.drain_s
         asyncio.get_running_loop().call_later(wait_s, super().handle_exit, sig, frame)
 
+    def _orphaned(self, pipe: int) -> None:
+        """The supervisor is gone without a word: leave as if it had told to."""
+        asyncio.get_running_loop().remove_reader(pipe)
+        if not self._gateway.draining:
+            self.handle_exit(signal.SIGTERM, None)
+
     def _hung_up(self) -> None:
         """SIGHUP asks for the supergraph to be read again, unless it says that the terminal was closed."""
-        if self._had_terminal and not _has_terminal():
+        if self._had_terminal and not workers.has_terminal():
             self.handle_exit(signal.SIGTERM, None)
             return
         task = asyncio.ensure_future(self._reloader.reload())
@@ -66,8 +76,12 @@ def serve(settings: Settings | None = None) -> None:
     try:
         settings = settings or gateway_settings()
         logs.configure("gateway", settings.log_level)
+        if settings.workers > 1:
+            Gateway(settings)  # so that what cannot be served is said once
+            _end(workers.supervise(settings.workers, settings.host, settings.port))
         tracing.configure("gateway")
         gateway = Gateway(settings)
+        sockets = [workers.shared(settings.host, settings.port)] if settings.supervisor_pipe is not None else None
     except (SettingMissing, SupergraphRefused, Addressless, OSError, ValueError) as error:
         sys.exit(f"gateway: {error}")
     config = uvicorn.Config(
@@ -83,17 +97,17 @@ def serve(settings: Settings | None = None) -> None:
         timeout_graceful_shutdown=math.ceil(settings.deadline_s) + 1,  # the slowest request still gets its answer
     )
     server = _Server(config, gateway)
-    server.run()
+    server.run(sockets)
     if not server.started:
         sys.exit(3)
 
 
-def _has_terminal() -> bool:
-    try:
-        open("/dev/tty").close()
-    except OSError:
-        return False
-    return True
+def _end(code: int) -> NoReturn:
+    """End with an exit code; with minus a signal's number, by that signal, as whoever sent it expects."""
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        signal.raise_signal(-code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -35,6 +36,10 @@ _LOG = structlog.get_logger(__name__)
 
 class Gateway:
     """What a running gateway is made of. `draining` turns readiness off before the stop."""
+
+    supergraph: Supergraph
+    subgraphs: Subgraphs
+    pipeline: Pipeline
 
     def __init__(self, settings: Settings) -> None:
         """Raises OSError, SupergraphRefused, Addressless and ValueError: a gateway that cannot serve does not start."""
@@ -60,11 +65,12 @@ class Gateway:
             remembered=settings.remembered_operations,
             shows_schema=settings.shows_its_schema,
         )
+        if served is not None:
+            metrics.forget(metrics.SUPERGRAPH, self.supergraph.id)
         self.supergraph, self.subgraphs = supergraph, subgraphs
         self.pipeline = Pipeline(operations, subgraphs, self._verifier, settings, self._departures)
         if served is not None:
             served.close(keep=subgraphs)
-        metrics.SUPERGRAPH.clear()
         metrics.SUPERGRAPH.labels(supergraph.id).set(1)
 
     def drain(self) -> None:
@@ -131,7 +137,11 @@ def application(gateway: Gateway) -> FastAPI:
 
     @app.get("/metrics")
     async def scrape() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        registry: CollectorRegistry = REGISTRY
+        if gateway.settings.metrics_folder is not None:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, str(gateway.settings.metrics_folder))  # type: ignore[no-untyped-call]
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return app
 

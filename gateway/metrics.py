@@ -1,5 +1,7 @@
 """What the gateway counts, in Prometheus' terms. Labels are bounded: names of subgraphs, and of operations only while few."""
 
+import warnings
+
 from prometheus_client import Counter, Gauge, Histogram
 
 MOST_NAMES = 200
@@ -15,11 +17,16 @@ PLANNING = Histogram("onedoor_planning_seconds", "Time to plan an operation", bu
 SUBGRAPH_REQUESTS = Counter("onedoor_subgraph_fetches", "Requests sent to a subgraph", ("subgraph",))
 SUBGRAPH_ERRORS = Counter("onedoor_subgraph_errors", "Requests that a subgraph did not answer", ("subgraph", "code"))
 RETRIES = Counter("onedoor_subgraph_retries", "Queries sent to a subgraph once more", ("subgraph",))
-BREAKER = Gauge("onedoor_subgraph_breaker", "Circuit breaker: 0 closed, 1 half-open, 2 open", ("subgraph",))
+BREAKER = Gauge(
+    "onedoor_subgraph_breaker",
+    "Circuit breaker: 0 closed, 1 half-open, 2 open",
+    ("subgraph",),
+    multiprocess_mode="livemax",
+)
 SUBGRAPH_DURATION = Histogram("onedoor_subgraph_seconds", "Time a subgraph took", ("subgraph",), buckets=_BUCKETS)
-SUPERGRAPH = Gauge("onedoor_supergraph", "1 for the supergraph that is served", ("id",))
+SUPERGRAPH = Gauge("onedoor_supergraph", "1 for the supergraph that is served", ("id",), multiprocess_mode="livemax")
 RELOADS = Counter("onedoor_supergraph_reloads", "Looks at a changed supergraph file, by what came of it", ("outcome",))
-DRAINING = Gauge("onedoor_draining", "1 once the gateway has begun to leave")
+DRAINING = Gauge("onedoor_draining", "1 once the gateway has begun to leave", multiprocess_mode="livemax")
 
 _durations: dict[str, Histogram] = {}
 
@@ -33,3 +40,10 @@ def duration_of(operation: str) -> Histogram:
         if len(_durations) < MOST_NAMES:
             _durations[operation] = found
     return found
+
+
+def forget(gauge: Gauge, *labels: str) -> None:
+    """No longer show a gauge for what is gone. Figures that several workers add up keep their labels, at 0."""
+    gauge.labels(*labels).set(0)
+    with warnings.catch_warnings(action="ignore"):
+        gauge.remove(*labels)

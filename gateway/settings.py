@@ -63,6 +63,9 @@ class Settings:
     cors_origins: frozenset[str] = frozenset()
     compress_from_bytes: float = 1_400  # what fits one packet gains nothing
     log_level: str = "INFO"
+    workers: int = 1
+    supervisor_pipe: int | None = None  # set for a worker: ends when its supervisor does
+    metrics_folder: Path | None = None  # where workers add up their figures
 
     @property
     def drain_s(self) -> float:
@@ -107,6 +110,9 @@ def gateway_settings(env: Mapping[str, str] = os.environ) -> Settings:
         cors_origins=_origins(env.get("CORS_ORIGINS", "")),
         compress_from_bytes=number(env, "COMPRESS_FROM_BYTES", 1_400) or math.inf,
         log_level=env.get("LOG_LEVEL", "INFO").upper(),
+        workers=number(env, "WORKERS", 1),
+        supervisor_pipe=number(env, "SUPERVISOR_PIPE", -1) if env.get("SUPERVISOR_PIPE") else None,
+        metrics_folder=Path(env["PROMETHEUS_MULTIPROC_DIR"]) if env.get("PROMETHEUS_MULTIPROC_DIR") else None,
     )
 
 

@@ -196,7 +196,7 @@ class Subgraphs:
             if kept.get(name) is not peer:
                 peer.origin.close()
             if name not in kept:
-                metrics.BREAKER.remove(name)
+                metrics.forget(metrics.BREAKER, name)
 
     async def _probe(self, name: str) -> str:
         deadline = asyncio.get_running_loop().time() + PROBE_S
