@@ -94,6 +94,8 @@ def serve(settings: Settings | None = None) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        date_header=False,
+        proxy_headers=False,  # nothing here reads the caller's address, so no forwarded one can be spoofed
         timeout_graceful_shutdown=math.ceil(settings.deadline_s) + 1,  # the slowest request still gets its answer
     )
     server = _Server(config, gateway)

@@ -15,10 +15,10 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from gateway import cross_site, ide, metrics
+from gateway.access_log import AccessLog
 from gateway.departures import Departures
 from gateway.documents import Documents, manifest
 from gateway.engine.supergraph import Supergraph, load_supergraph
@@ -48,6 +48,7 @@ class Gateway:
         issuer, keys = settings.issuer, self.keys
         self._verifier = Verifier(issuer, settings.audience, keys) if issuer and keys else None
         self._departures = Departures()
+        self.access_log = AccessLog(enabled=settings.log_level in ("DEBUG", "INFO"))
         self.draining = False
         trusted = manifest(settings.trusted_documents) if settings.trusted_documents else {}
         self.documents = Documents(trusted, only_trusted=settings.only_trusted_documents)
@@ -68,7 +69,7 @@ class Gateway:
         if served is not None:
             metrics.forget(metrics.SUPERGRAPH, self.supergraph.id)
         self.supergraph, self.subgraphs = supergraph, subgraphs
-        self.pipeline = Pipeline(operations, subgraphs, self._verifier, settings, self._departures)
+        self.pipeline = Pipeline(operations, subgraphs, self._verifier, settings, self._departures, self.access_log)
         if served is not None:
             served.close(keep=subgraphs)
         metrics.SUPERGRAPH.labels(supergraph.id).set(1)
@@ -92,15 +93,24 @@ class Gateway:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             self.subgraphs.close()
+            self.access_log.flush()
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The gateway's ASGI application. Raises what Gateway raises."""
-    return application(Gateway(settings))
+def application(gateway: Gateway) -> ASGIApp:
+    """The addresses of a gateway. `/graphql` is the pipeline itself: no middleware, routing or endpoint on the hot path."""
+    edge, graphql = _edge(gateway), _graphql(gateway)
+
+    async def door(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"] == "/graphql":
+            await graphql(scope, receive, send)
+        else:
+            await edge(scope, receive, send)
+
+    return door
 
 
-def application(gateway: Gateway) -> FastAPI:
-    """The addresses of a gateway. `/graphql` is the pipeline itself: no endpoint machinery on the hot path."""
+def _edge(gateway: Gateway) -> FastAPI:
+    """All addresses but the hot one."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -115,8 +125,6 @@ def application(gateway: Gateway) -> FastAPI:
         redoc_url=None,
         exception_handlers={404: _missing, 405: _not_allowed},
     )
-    app.state.gateway = gateway
-    app.router.routes.append(Route("/graphql", endpoint=_Raw(_graphql(gateway))))
     if gateway.settings.mode is Mode.LOCAL:
         app.mount(ide.FILES_AT, ide.files())
 
@@ -162,16 +170,6 @@ def _graphql(gateway: Gateway) -> ASGIApp:
             expose_headers=("x-request-id",),
         )
     return ide.beside(door) if gateway.settings.mode is Mode.LOCAL else door
-
-
-class _Raw:
-    """Lets Starlette route to an ASGI application without wrapping it in requests and responses."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self._app(scope, receive, send)
 
 
 def _closing(send: Send) -> Send:

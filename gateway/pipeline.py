@@ -12,6 +12,7 @@ import structlog
 
 from gateway import errors, metrics, subscriptions
 from gateway import faults as own
+from gateway.access_log import AccessLog
 from gateway.departures import ClientLeft, Departures
 from gateway.engine.execution import Execution, Request
 from gateway.errors import Refused
@@ -25,7 +26,7 @@ from services.kit.tokens import TokenRefused, Verifier, bearer
 
 Json = dict[str, Any]
 CLIENT_LEFT = 499  # as nginx counts it; nobody sees this status
-_LOG = structlog.get_logger("gateway.access")
+_LOG = structlog.get_logger(__name__)
 
 
 class Pipeline:
@@ -38,10 +39,12 @@ class Pipeline:
         verifier: Verifier | None,
         settings: Settings,
         departures: Departures,
+        access_log: AccessLog,
     ) -> None:
         self._operations, self._subgraphs, self._verifier, self._settings = operations, subgraphs, verifier, settings
         self._departures = departures
         self._origins = frozenset(origin.encode() for origin in settings.cors_origins)
+        self._access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
@@ -66,9 +69,11 @@ class Pipeline:
             _LOG.exception("fault")
             status, code = await exchange.refuse(Refused(faults.INTERNAL)), faults.INTERNAL.code
         taken = time.perf_counter() - begun
-        metrics.REQUESTS.labels(status).inc()
+        metrics.requests_with(status).inc()
         metrics.duration_of(name).observe(taken)
-        _LOG.info("request", operation=name[:100], status=status, code=code, ms=round(taken * 1000, 2))
+        self._access_log.record(
+            exchange.request_id, operation=name[:100], status=status, code=code, ms=round(taken * 1000, 2)
+        )
 
     async def _identify(self, exchange: Exchange) -> None:
         """Refuse a token that is not valid here; without one the caller is the public. Raises Refused."""

@@ -12,7 +12,6 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
-    GraphQLAbstractType,
     GraphQLEnumType,
     GraphQLInterfaceType,
     GraphQLList,
@@ -28,6 +27,7 @@ from graphql import (
 )
 
 from gateway.engine.normalise import TYPENAME, wanted
+from gateway.engine.shaping import Shaper, Unusual
 
 Json = dict[str, Any]
 Path = tuple[Any, Any] | None  # linked: (the path before, a key or an index)
@@ -37,7 +37,7 @@ class _Bubble(Exception):
     """A null in a place that cannot be null."""
 
 
-class _Shown:
+class Shown:
     """A field to show: its response key, its type, and what is shown below."""
 
     __slots__ = ("below", "key", "name", "nodes", "type")
@@ -45,19 +45,23 @@ class _Shown:
     def __init__(self, key: str, name: str, type_: GraphQLOutputType) -> None:
         self.key, self.name, self.type = key, name, type_
         self.nodes: list[SelectionSetNode] = []
-        self.below: _Selection | None = None
+        self.below: Selection | None = None
 
 
-class _Selection:
+class Selection:
     """What is shown of a value, by its runtime type."""
 
     __slots__ = ("_by_type", "_nodes", "_projection", "static")
 
     def __init__(self, projection: "Projection", static: Any, nodes: list[SelectionSetNode]) -> None:
         self._projection, self.static, self._nodes = projection, static, nodes
-        self._by_type: dict[str, tuple[_Shown, ...]] = {}
+        self._by_type: dict[str, tuple[Shown, ...]] = {}
 
-    def of(self, type_name: str) -> tuple[_Shown, ...]:
+    def admits(self, type_name: str) -> bool:
+        """Whether a value here may be of a runtime type: an object type that clients may see, of the static type."""
+        return self._projection.admitted(self.static, type_name)
+
+    def of(self, type_name: str) -> tuple[Shown, ...]:
         found = self._by_type.get(type_name)
         if found is None:
             found = self._by_type[type_name] = self._projection.collected(type_name, self._nodes)
@@ -80,27 +84,42 @@ class Projection:
         root = schema.get_root_type(node.operation)
         assert root is not None  # noqa: S101 - the operation is valid
         self._root = root
-        self._selection = _Selection(self, root, [node.selection_set])
+        self._selection = Selection(self, root, [node.selection_set])
+        self._shaper = Shaper(self._selection, root.name)
         self.introspects = any(shown.name in ("__schema", "__type") for shown in self._selection.of(root.name))
 
     def project(self, data: Json, errors: list[Json]) -> Json | None:
         """The client's data; None when a null bubbled up to the top. Adds an error where a null has no other reason."""
         try:
+            return self._shaper.shape(data)
+        except Unusual:
+            return self.carefully(data, errors)
+
+    def carefully(self, data: Json, errors: list[Json]) -> Json | None:
+        """What `project` gives, found value by value with the path of each."""
+        try:
             return self._object(data, self._root.name, self._selection, None, errors)
         except _Bubble:
             return None
 
-    def collected(self, type_name: str, nodes: list[SelectionSetNode]) -> tuple[_Shown, ...]:
+    def admitted(self, static: Any, type_name: str) -> bool:
+        """Whether a value of a static type may be of a runtime type: an object type that clients may see."""
+        runtime = self._schema.type_map.get(type_name)
+        if not isinstance(runtime, GraphQLObjectType):
+            return False
+        return runtime is static or (is_abstract_type(static) and self._schema.is_sub_type(static, runtime))
+
+    def collected(self, type_name: str, nodes: list[SelectionSetNode]) -> tuple[Shown, ...]:
         """The fields to show of a runtime type, in the operation's order, those of one response key merged."""
-        found: dict[str, _Shown] = {}
+        found: dict[str, Shown] = {}
         for node in nodes:
             self._collect(node, self._schema.type_map[type_name], found, set())
         for shown in found.values():
             if shown.nodes:
-                shown.below = _Selection(self, _named(shown.type), shown.nodes)
+                shown.below = Selection(self, _named(shown.type), shown.nodes)
         return tuple(found.values())
 
-    def _collect(self, node: SelectionSetNode, runtime: Any, found: dict[str, _Shown], seen: set[str]) -> None:
+    def _collect(self, node: SelectionSetNode, runtime: Any, found: dict[str, Shown], seen: set[str]) -> None:
         for item in node.selections:
             if not wanted(item.directives, self._conditions):
                 continue
@@ -116,12 +135,12 @@ class Projection:
                     seen.add(item.name.value)
                     self._collect(fragment.selection_set, runtime, found, seen)
 
-    def _show(self, node: FieldNode, runtime: Any, found: dict[str, _Shown]) -> None:
+    def _show(self, node: FieldNode, runtime: Any, found: dict[str, Shown]) -> None:
         name, key = node.name.value, (node.alias or node.name).value
         definition = self._schema.get_field(runtime, name)
         if definition is None:
             return
-        shown = found.setdefault(key, _Shown(key, name, definition.type))
+        shown = found.setdefault(key, Shown(key, name, definition.type))
         if node.selection_set is not None:
             shown.nodes.append(node.selection_set)
 
@@ -139,7 +158,7 @@ class Projection:
 
     # -- values
 
-    def _object(self, value: Json, type_name: str, selection: _Selection, path: Path, errors: list[Json]) -> Json:
+    def _object(self, value: Json, type_name: str, selection: Selection, path: Path, errors: list[Json]) -> Json:
         answer: Json = {}
         for shown in selection.of(type_name):
             if shown.name == TYPENAME:
@@ -153,7 +172,7 @@ class Projection:
         return answer
 
     def _value(
-        self, value: Any, type_: GraphQLOutputType, shown: _Shown, path: Path, errors: list[Json], owner: str
+        self, value: Any, type_: GraphQLOutputType, shown: Shown, path: Path, errors: list[Json], owner: str
     ) -> Any:
         if isinstance(type_, GraphQLNonNull):
             done = self._nullable(value, type_.of_type, shown, path, errors, owner)
@@ -164,7 +183,7 @@ class Projection:
         return self._nullable(value, type_, shown, path, errors, owner, catch=True)
 
     def _nullable(
-        self, value: Any, type_: Any, shown: _Shown, path: Path, errors: list[Json], owner: str, catch: bool = False
+        self, value: Any, type_: Any, shown: Shown, path: Path, errors: list[Json], owner: str, catch: bool = False
     ) -> Any:
         if value is None:
             return None
@@ -184,7 +203,7 @@ class Projection:
             return value if isinstance(value, str) and value in type_.values else None
         return value
 
-    def _composite(self, value: Any, type_: Any, below: _Selection, path: Path, errors: list[Json]) -> Any:
+    def _composite(self, value: Any, type_: Any, below: Selection, path: Path, errors: list[Json]) -> Any:
         if not isinstance(value, dict):
             return None
         if isinstance(type_, GraphQLObjectType):
@@ -192,13 +211,9 @@ class Projection:
         told = value.get(TYPENAME)
         if told is None:  # an interface object: only what holds for every type is known
             return self._object(value, type_.name, below, path, errors)
-        runtime = self._schema.type_map.get(told)
-        if not isinstance(runtime, GraphQLObjectType) or not self._member(type_, runtime):
+        if not isinstance(told, str) or not self.admitted(type_, told):
             return None
         return self._object(value, told, below, path, errors)
-
-    def _member(self, type_: GraphQLAbstractType, runtime: GraphQLObjectType) -> bool:
-        return self._schema.is_sub_type(type_, runtime)
 
 
 def _named(type_: Any) -> Any:

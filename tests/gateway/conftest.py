@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.access_log import AccessLog
 from gateway.app import Gateway, application
 from gateway.departures import Departures
 from gateway.documents import Documents
@@ -141,7 +142,8 @@ def open_door(supergraph: Supergraph) -> Opening:
         known = documents or Documents({}, only_trusted=False)
         operations = Operations(supergraph, known, limits, remembered=3, shows_schema=settings.shows_its_schema)
         subgraphs = Answers(answers)
-        pipeline = Pipeline(operations, subgraphs, tokens.verifier("onedoor"), settings, Departures())
+        quiet = AccessLog(enabled=False)
+        pipeline = Pipeline(operations, subgraphs, tokens.verifier("onedoor"), settings, Departures(), quiet)
         return Door(pipeline, subgraphs, settings)
 
     return open_
