@@ -12,7 +12,9 @@ from gateway import faults as own
 from gateway.errors import Refused
 from services.kit import faults, logs
 from services.kit.language import negotiate
+from services.kit.tokens import Claims
 
+Json = dict[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -24,17 +26,52 @@ _ACCEPTED = {GRAPHQL: GRAPHQL, JSON: JSON, EVENTS: EVENTS, b"application/*": JSO
 
 
 class Exchange:
-    """A request's headers, made sense of, and the means to answer it."""
+    """A request's headers, made sense of, the means to answer it, and what it took for logs and operators.
 
-    __slots__ = ("_compress_from", "_send", "headers", "language", "media_type", "method", "request_id", "scope")
+    `claims` are those of its token; `cost` that of its operation; `codes` of the errors told; `sent` the bytes of its answer.
+    """
+
+    __slots__ = (
+        *(
+            "_compress_from",
+            "_fetched",
+            "_send",
+            "claims",
+            "codes",
+            "cost",
+            "headers",
+            "language",
+            "media_type",
+            "method",
+        ),
+        *("request_id", "scope", "sent"),
+    )
 
     def __init__(self, scope: Scope, send: Send, compress_from: float = math.inf) -> None:
         self.scope, self._send, self._compress_from = scope, send, compress_from
+        self.claims: Claims | None = None
+        self.cost = 0.0
+        self.codes: list[str] = []
+        self.sent = 0
+        self._fetched: dict[str, list[float]] = {}
         self.method: str = scope["method"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = logs.accept_request_id(self.headers.get(b"x-request-id", b"").decode("latin-1"))
         self.language = negotiate(self.headers.get(b"accept-language", b"").decode("latin-1"))
         self.media_type = _media_type(self.headers.get(b"accept", b""))
+
+    def fetched(self, subgraph: str, seconds: float) -> None:
+        """Note a request to a subgraph and how long it took."""
+        taken = self._fetched.get(subgraph)
+        if taken is None:
+            self._fetched[subgraph] = [1, seconds]
+        else:
+            taken[0] += 1
+            taken[1] += seconds
+
+    def told_fetches(self) -> Json:
+        """Requests by subgraph: how many, and their time in milliseconds, side by side or not."""
+        return {name: {"count": int(n), "ms": round(s * 1000, 2)} for name, (n, s) in self._fetched.items()}
 
     async def reply(self, status: int, body: bytes, more: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         """Write a whole answer. An event stream was asked for and refused: told as JSON."""
@@ -52,6 +89,7 @@ class Exchange:
             *more,
         ]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        self.sent = len(body)
         await self._send({"type": "http.response.body", "body": body})
 
     async def refuse(self, refused: Refused) -> int:
@@ -60,6 +98,7 @@ class Exchange:
         A request that was understood is told with 200 to those who want application/json, as the standard has it.
         """
         status = 200 if refused.in_graphql and self.media_type != GRAPHQL else refused.fault.status
+        self.codes = [refused.fault.code]
         body = orjson.dumps({"errors": refused.errors(self.request_id, self.language)})
         more: tuple[tuple[bytes, bytes], ...] = ()
         if status == 405:
@@ -81,6 +120,7 @@ class Exchange:
 
     async def event(self, body: bytes, *, last: bool = False) -> None:
         """Write a part of an event stream."""
+        self.sent += len(body)
         await self._send({"type": "http.response.body", "body": body, "more_body": not last})
 
 

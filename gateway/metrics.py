@@ -26,10 +26,12 @@ BREAKER = Gauge(
 SUBGRAPH_DURATION = Histogram("onedoor_subgraph_seconds", "Time a subgraph took", ("subgraph",), buckets=_BUCKETS)
 SUPERGRAPH = Gauge("onedoor_supergraph", "1 for the supergraph that is served", ("id",), multiprocess_mode="livemax")
 RELOADS = Counter("onedoor_supergraph_reloads", "Looks at a changed supergraph file, by what came of it", ("outcome",))
+COST = Counter("onedoor_operation_cost", "Cost of the operations that were run, by operation", ("operation",))
 DRAINING = Gauge("onedoor_draining", "1 once the gateway has begun to leave", multiprocess_mode="livemax")
 
 _requests: dict[int, Counter] = {}
 _durations: dict[str, Histogram] = {}
+_costs: dict[str, Counter] = {}
 
 
 def requests_with(status: int) -> Counter:
@@ -56,3 +58,14 @@ def forget(gauge: Gauge, *labels: str) -> None:
     gauge.labels(*labels).set(0)
     with warnings.catch_warnings(action="ignore"):
         gauge.remove(*labels)
+
+
+def cost_of(operation: str) -> Counter:
+    """The counter of what an operation has cost, by its name; after the first 200 names they are `other`."""
+    found = _costs.get(operation)
+    if found is None:
+        name = operation if len(_costs) < MOST_NAMES else "other"
+        found = COST.labels(name)
+        if len(_costs) < MOST_NAMES:
+            _costs[operation] = found
+    return found

@@ -80,6 +80,7 @@ class Operation:
         self.kind = node.operation.value
         self.name = node.name.value if node.name else ""
         self.document_hash = document_hash
+        self.spent = metrics.cost_of(self.name)
         self._supergraph, self._weights, self._bounds = supergraph, weights, bounds
         self._document, self._node, self._suggest = document, node, suggest
         self.conditions = condition_variables(document)

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import structlog
 
-from gateway import errors, metrics, subscriptions
+from gateway import errors, explain, metrics, subscriptions
 from gateway import faults as own
 from gateway.access_log import AccessLog
 from gateway.departures import ClientLeft, Departures
@@ -85,7 +85,7 @@ class Pipeline:
             if token is not None:
                 if self._verifier is None:
                     raise TokenRefused("no issuer")
-                await self._verifier.verify(token)
+                exchange.claims = await self._verifier.verify(token)
         except TokenRefused as refused:
             _LOG.info("token_refused", reason=refused.reason)
             raise Refused(faults.UNAUTHENTICATED) from None
@@ -93,6 +93,7 @@ class Pipeline:
     async def _answer(self, exchange: Exchange, operation: Operation, asked: Asked, receive: Receive) -> int:
         if exchange.method == "GET" and operation.kind != "query":
             raise Refused(faults.METHOD_NOT_ALLOWED)
+        explains = explain.asked(exchange)
         variant = self._variant(operation, asked, exchange)
         execution = Execution(variant.plan, asked.variables)
         if not variant.plan.fetches:
@@ -104,12 +105,14 @@ class Pipeline:
             await self._fetch_all(execution, exchange)
         if variant.projection.introspects:
             execution.data.update(operation.introspected(asked.variables))
-        await exchange.reply(200, self._shaped(variant, execution, exchange))
+        body = self._shaped(variant, execution, exchange)
+        await exchange.reply(200, explain.explained(body, exchange, operation, variant.plan) if explains else body)
         return 200
 
     def _variant(self, operation: Operation, asked: Asked, exchange: Exchange) -> Variant:
         labels = self._operations.labels(exchange.request_id, self._settings.override_labels)
-        variant, _ = operation.variant(operation.coerced(asked.variables), labels)
+        variant, exchange.cost = operation.variant(operation.coerced(asked.variables), labels)
+        operation.spent.inc(exchange.cost)
         return variant
 
     async def _fetch_all(self, execution: Execution, exchange: Exchange) -> None:
@@ -138,6 +141,7 @@ class Pipeline:
     async def _fetch(
         self, execution: Execution, request: Request, headers: bytes, deadline: float, exchange: Exchange
     ) -> None:
+        begun = time.perf_counter()
         try:
             answer = await self._subgraphs.fetch(request, headers, deadline)
         except NoAnswer as error:
@@ -146,6 +150,8 @@ class Pipeline:
             execution.fail(request.fetch, told)
         else:
             execution.receive(request.fetch, answer)
+        finally:
+            exchange.fetched(request.fetch.subgraph, time.perf_counter() - begun)
 
     def _shaped(self, variant: Variant, execution: Execution, exchange: Exchange) -> bytes:
         """The JSON of an execution's result, as the client asked for it."""
@@ -156,6 +162,7 @@ class Pipeline:
         told = [
             errors.finished(error, exchange.request_id, exchange.language, candid=candid) for error in execution.errors
         ]
+        exchange.codes = sorted({error["extensions"]["code"] for error in told})
         return orjson.dumps({"data": data, "errors": told})
 
     async def _follow(self, exchange: Exchange, operation: Operation, asked: Asked, receive: Receive) -> int:
