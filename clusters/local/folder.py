@@ -23,6 +23,7 @@ VARIABLE = "ONEDOOR_DATA"
 POSTGRESQL_MAJOR = 18
 FIRST_START_MIB = 300  # an empty cluster, its write-ahead log, four small databases
 LATER_START_MIB = 50
+FULL_MIB = 1
 LONG_LOG_MIB = 20
 
 
@@ -114,6 +115,12 @@ def explain(problem: OSError, path: Path) -> str:
         f"{path} est inutilisable\u00a0: {problem.strerror}. Choisissez un autre dossier\u00a0:"
         " onedoor up --data DOSSIER",
     )
+
+
+def full_disk(folder: Folder) -> str:
+    """A sentence for whoever wonders why something ended, where the disk is full; else empty."""
+    is_full = shutil.disk_usage(folder.path).free < FULL_MIB * 2**20
+    return explain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), folder.path) + ". " if is_full else ""
 
 
 def _require_ours(path: Path) -> None:

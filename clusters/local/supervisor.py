@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from clusters.local import state
-from clusters.local.folder import Folder
+from clusters.local.folder import Folder, explain, full_disk
 from clusters.local.launch import FORKED, Launcher
 from clusters.local.processes import Process, StartFailed, await_end, last_words
 from clusters.spoken import spoken
@@ -188,14 +188,14 @@ class Supervisor:
         self._dirty = True
 
     def _crashed(self, child: Child, now: float) -> None:
-        log = self.folder.log(child.part.name)
+        words = full_disk(self.folder) + last_words(self.folder.log(child.part.name))
         code = child.process.returncode if child.process else None
         child.process = None
         if child.part.kind in STORES and not child.was_ready:
             raise StartFailed(
                 spoken(
-                    f"{child.part.name} ended at once (exit {code}). {last_words(log)}",
-                    f"{child.part.name} s’est arrêté aussitôt (code {code}). {last_words(log)}",
+                    f"{child.part.name} ended at once (exit {code}). {words}",
+                    f"{child.part.name} s’est arrêté aussitôt (code {code}). {words}",
                 )
             )
         if child.status is Status.READY and now - child.ready_at >= STEADY_S:
@@ -204,8 +204,8 @@ class Supervisor:
         wait_s = child.next_start_at - now
         self._say_about(
             child,
-            f"ended (exit {code}); it starts again in {wait_s:.0f} s. {last_words(log)}",
-            f"s’est arrêté (code {code})\u00a0; redémarrage dans {wait_s:.0f} s. {last_words(log)}",
+            f"ended (exit {code}); it starts again in {wait_s:.0f} s. {words}",
+            f"s’est arrêté (code {code})\u00a0; redémarrage dans {wait_s:.0f} s. {words}",
         )
 
     def _plan_restart(self, child: Child, now: float) -> None:
@@ -224,7 +224,7 @@ class Supervisor:
         try:
             state.write(self.folder, self.seen())
         except OSError as problem:
-            self.say(f"{self.folder.state}: {problem.strerror}")
+            self.say(explain(problem, self.folder.path))
 
 
 def _polite(part: Part) -> signal.Signals:

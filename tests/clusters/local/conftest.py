@@ -16,7 +16,9 @@ from typing import IO, Any
 import psutil
 import pytest
 
+from clusters.local import postgres
 from clusters.local.processes import free_port
+from clusters.topology import PARTS
 
 ONEDOOR = (sys.executable, "-m", "clusters")
 PATIENCE_S = 60
@@ -79,19 +81,30 @@ class Province:
                 found.append(line)
         return found
 
+    def stop(self, process: "subprocess.Popen[str]") -> str:
+        """Ask a province to end, as `down` does. Returns all that it said."""
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=PATIENCE_S)
+        return said
+
+    def query(self, sql: str, database: str = "postgres") -> "subprocess.CompletedProcess[str]":
+        """What psql answers, from outside."""
+        port = self.env["POSTGRES_PORT"]
+        url = f"postgresql://{postgres.USER}:{postgres.PASSWORD}@127.0.0.1:{port}/{database}"
+        psql = postgres.reachable_programs(postgres.unprivileged_user()) / "psql"
+        return subprocess.run([psql, "-XqAt", "-d", url, "-c", sql], capture_output=True, text=True, check=False)
+
     def close(self) -> None:
         for process in self.started:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=PATIENCE_S)
+            self.stop(process)
 
 
 @pytest.fixture
 def province(folder: Path) -> Iterator[Province]:
     env = {k: v for k, v in os.environ.items() if k not in ("NATS_URL", "ISSUER_URL", "LC_ALL", "LC_MESSAGES", "LANG")}
-    made = Province(
-        folder / "data", {**env, "POSTGRES_PORT": str(free_port()), "NATS_PORT": str(free_port()), "COLUMNS": "200"}
-    )
+    ports = {part.port_variable: str(free_port()) for part in PARTS}
+    made = Province(folder / "data", {**env, **ports, "COLUMNS": "200"})
     yield made
     made.close()
     made.run("down")

@@ -1,13 +1,11 @@
 """`onedoor up` as a person uses and abuses it: real processes, ended in every way that processes end."""
 
-import json
 import os
 import pty
 import resource
 import signal
 import socket
 import subprocess
-from pathlib import Path
 
 import psutil
 import pytest
@@ -160,22 +158,6 @@ class TestWhatStandsInTheWay:
         province.up()
         assert province.until_ready()["ready"]
 
-    def test_data_of_an_older_release_is_taken_over_and_of_a_newer_one_refused(self, province: Province) -> None:
-        first = province.up()
-        province.until_ready()
-        first.send_signal(signal.SIGTERM)
-        first.communicate(timeout=PATIENCE_S)
-        _write_release(province.data, "0.0.1")
-        older = province.up()
-        province.until_ready()
-        older.send_signal(signal.SIGTERM)
-        said, _ = older.communicate(timeout=PATIENCE_S)
-        assert "is of an older release; each service migrates its own as it starts" in said
-        _write_release(province.data, "99.0.0")
-        said, _ = (newer := province.up()).communicate(timeout=PATIENCE_S)
-        assert newer.returncode == 1
-        assert "was written by One Door 99.0.0" in said
-
     def test_an_unknown_part_is_refused_with_those_there_are(self, province: Province) -> None:
         said, _ = (process := province.up("postoffice")).communicate(timeout=PATIENCE_S)
         assert process.returncode == 1
@@ -194,7 +176,3 @@ def _runs(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-def _write_release(data: Path, release: str) -> None:
-    (data / "release.json").write_text(json.dumps({"release": release, "postgresql": 18}))
