@@ -19,7 +19,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from services.kit import events, idempotency, inbox, settings, tables
 
@@ -27,6 +29,10 @@ SERVICES = Path(__file__).parent.parent
 LOCK = 0x0E_D0_08  # any number that nobody else of this database uses
 # Imported so that the kit's metadata holds every table of the kit.
 KIT_TABLES = (idempotency.keys, events.Outbox.__table__, inbox.Inbox.__table__)
+
+
+class NotMigrated(Exception):
+    """The database cannot be brought up to the code; the text says why and what to do, in both languages."""
 
 
 def metadata(name: str) -> list[MetaData]:
@@ -44,11 +50,20 @@ def _config(name: str) -> Config:
 
 
 def upgrade_connection(connection: Connection, name: str, revision: str = "head") -> None:
-    """Bring the connected database to a revision, in the connection's transaction."""
+    """Bring the connected database to a revision, in the connection's transaction. Raises NotMigrated where the database
+    is of a newer release: its revision is none that this code knows."""
     current = MigrationContext.configure(connection).get_current_revision()
     config = _config(name)
-    if revision == "head" and current == ScriptDirectory.from_config(config).get_current_head():
+    script = ScriptDirectory.from_config(config)
+    if revision == "head" and current == script.get_current_head():
         return
+    if current is not None and current not in {known.revision for known in script.walk_revisions()}:
+        raise NotMigrated(
+            f"{name}: the database was migrated by a newer release (revision {current}; this one knows up to "
+            f"{script.get_current_head()}). Use that release, or another database. / {name} : la base a été migrée par une "
+            f"version plus récente (révision {current}; celle-ci va jusqu’à {script.get_current_head()}). Utilisez cette "
+            "version-là, ou une autre base."
+        )
     config.attributes.update(connection=connection, metadata=metadata(name))
     command.upgrade(config, revision)
 
@@ -58,6 +73,22 @@ async def upgrade(engine: AsyncEngine, name: str) -> None:
     async with engine.begin() as connection:
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         await connection.run_sync(upgrade_connection, name)
+
+
+async def bring_up(url: str, name: str) -> None:
+    """Bring a service's database up to its code before anything else uses it. Raises NotMigrated, also where the database
+    cannot be reached."""
+    engine = create_async_engine(url, poolclass=NullPool)
+    try:
+        await upgrade(engine, name)
+    except (OSError, DBAPIError) as problem:
+        why = getattr(problem, "orig", None) or problem
+        raise NotMigrated(
+            f"{name}: the database cannot be used: {why}. Check {name.upper()}_DATABASE_URL and the server behind it. / "
+            f"{name} : base inutilisable : {why}. Vérifiez {name.upper()}_DATABASE_URL et le serveur qui s’y trouve."
+        ) from problem
+    finally:
+        await engine.dispose()
 
 
 def differences(connection: Connection, name: str) -> list[Any]:
@@ -85,16 +116,18 @@ def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> None:
     given = parser.parse_args(arguments)
 
     async def run() -> None:
-        engine = create_async_engine(settings.database_url(given.name))
-        try:
-            await upgrade(engine, given.name)
-            if given.revision:
-                async with engine.begin() as connection:
-                    await connection.run_sync(revise, given.name, given.revision)
-        finally:
+        url = settings.database_url(given.name)
+        await bring_up(url, given.name)
+        if given.revision:
+            engine = create_async_engine(url, poolclass=NullPool)
+            async with engine.begin() as connection:
+                await connection.run_sync(revise, given.name, given.revision)
             await engine.dispose()
 
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    except (NotMigrated, settings.SettingMissing) as refused:
+        sys.exit(str(refused))
 
 
 if __name__ == "__main__":

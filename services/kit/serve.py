@@ -24,7 +24,7 @@ from services.kit import database, faults, logs, migrate, tracing
 from services.kit.bus import Bus
 from services.kit.feed import Feed
 from services.kit.service import Service, StartRefused
-from services.kit.settings import Settings, service_settings
+from services.kit.settings import SettingMissing, Settings, service_settings
 from services.kit.tokens import Keys, Verifier, http_source
 from services.kit.view import GraphQLView
 
@@ -150,14 +150,15 @@ def load(name: str) -> Service:
 def run(name: str) -> None:
     """Run a service by its name until it is told to stop. Reads the environment. Exits with 1 where a check says what
     must be mended first, and with 3 where the start failed."""
-    settings = service_settings(name)
-    logs.configure(name, settings.log_level)
-    traced = tracing.configure(name)
-    service = load(name)
     try:
+        settings = service_settings(name)
+        logs.configure(name, settings.log_level)
+        traced = tracing.configure(name)
+        service = load(name)
         for check in service.checks:
             check()
-    except StartRefused as refused:
+        asyncio.run(migrate.bring_up(settings.database_url, name))
+    except (SettingMissing, StartRefused, migrate.NotMigrated) as refused:
         sys.stderr.write(f"{refused}\n")  # for whoever mends it: no stack, no JSON
         sys.exit(1)
     parts = Parts(service, settings)
