@@ -6,12 +6,13 @@ import os
 import shlex
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from clusters.local import display, observe
+from clusters.local import display, observe, state
 from clusters.local.ports import holder
 from clusters.local.state import PartState, State
 from clusters.topology import PARTS
@@ -77,6 +78,30 @@ class TestAKilledMinistry:
         while "errors" in ask(open_province, "{ clusters { code } }"):
             assert time.monotonic() < deadline
         assert _pid_serving(killed.address) != pid
+
+
+class TestAKilledPart:
+    @pytest.mark.parametrize("name", [p.name for p in PARTS if p.name != "catalogue"])
+    def test_each_is_started_again_which_is_said_and_the_first_query_is_answered_again(
+        self, open_province: State, name: str
+    ) -> None:
+        folder = Path(part(open_province, name).log or "").parents[1]
+        before = _now(folder, name)
+        assert before.pid is not None
+        os.kill(before.pid, signal.SIGKILL)
+        deadline = time.monotonic() + PATIENCE_S
+        while (after := _now(folder, name)).restarts == before.restarts or after.status != "ready":
+            assert time.monotonic() < deadline, after
+        assert after.pid != before.pid
+        assert f"{name} ended (exit -9); it starts again in" in (folder / "logs" / "onedoor.log").read_text()
+        while "errors" in ask(open_province, display.QUERY):
+            assert time.monotonic() < deadline
+
+
+def _now(folder: Path, name: str) -> PartState:
+    found = state.running(folder)
+    assert found is not None
+    return part(found, name)
 
 
 def _pid_serving(address: str) -> int:
