@@ -51,28 +51,36 @@ class Pipeline:
         exchange = Exchange(scope, send, self._settings.compress_from_bytes)
         logs.request_id.set(exchange.request_id)
         request_language.set(exchange.language)
-        name, code = "", None
+        name, document = "", None
         try:
             asked = await read(exchange, receive, self._settings.limits.body_bytes, self._origins)
             await self._identify(exchange)
             operation = self._operations.find(asked.text, asked.operation_name, asked.document)
-            name = operation.name
+            name, document = operation.name, operation.document_hash
             if operation.kind == "subscription":
                 status = await self._follow(exchange, operation, asked, receive)
             else:
                 status = await self._answer(exchange, operation, asked, receive)
         except ClientLeft:
-            status, code = CLIENT_LEFT, "CLIENT_LEFT"
+            status, exchange.codes = CLIENT_LEFT, ["CLIENT_LEFT"]
         except Refused as refused:
-            status, code = await exchange.refuse(refused), refused.fault.code
+            status = await exchange.refuse(refused)
         except Exception:
             _LOG.exception("fault")
-            status, code = await exchange.refuse(Refused(faults.INTERNAL)), faults.INTERNAL.code
+            status = await exchange.refuse(Refused(faults.INTERNAL))
         taken = time.perf_counter() - begun
         metrics.requests_with(status).inc()
         metrics.duration_of(name).observe(taken)
         self._access_log.record(
-            exchange.request_id, operation=name[:100], status=status, code=code, ms=round(taken * 1000, 2)
+            exchange.request_id,
+            operation=name[:100],
+            document=document,
+            status=status,
+            codes=exchange.codes,
+            ms=round(taken * 1000, 2),
+            bytes=exchange.sent,
+            cost=exchange.cost,
+            fetches=exchange.told_fetches(),
         )
 
     async def _identify(self, exchange: Exchange) -> None:
