@@ -30,7 +30,7 @@ class Limits:
     root_fields: int = 30
     fields: int = 5_000
     directives: int = 5
-    cost: int = 10_000
+    cost: int = 100_000
     list_size: int = 10
 
 

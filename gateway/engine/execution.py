@@ -3,14 +3,16 @@
 A fetch is ready as soon as those it reads from have answered; one that failed stops nothing that does not depend on it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 import orjson
 
 from gateway.engine.normalise import TYPENAME
 from gateway.engine.plan import Entities, Fetch, Input, Lookup, Narrowed, PathPart, Plan
+from gateway.engine.sharing import Place
 
 Json = dict[str, Any]
 MOST_LOCATED = 100  # places that one failed request is reported at
@@ -29,7 +31,7 @@ class _Sent:
     """What a sent lookup asked for: the values that wait for each representation."""
 
     lookup: Lookup
-    targets: list[list[tuple[Json, list[str | int]]]]
+    targets: list[list[Json]]
 
 
 class Execution:
@@ -39,6 +41,7 @@ class Execution:
         self.data: Json = {}
         self.errors: list[Json] = []
         self._variables = variables or {}
+        self._places = plan.places
         self._waiting = list(plan.fetches)
         self._answered: set[int] = set()
         self._faulty: set[int] = set()  # those that failed or answered with errors
@@ -79,12 +82,16 @@ class Execution:
         if isinstance(data, dict):
             if fetch.lookups:
                 for part in sent:
-                    self._merge_entities(part, data.get(part.lookup.alias))
-            elif fetch.path:
-                for value, _ in _values(self.data, fetch.path):
-                    merge(value, data)
+                    self._merge_entities(
+                        part, data.get(part.lookup.alias), self._places.get((fetch.id, part.lookup.alias))
+                    )
             else:
-                merge(self.data, data)
+                place = self._places.get((fetch.id, ""))
+                if place is not None:
+                    place.share(data)
+                    place.forget()
+                for value in reached(self.data, fetch.path):
+                    merge(value, data)
         for error in errors:
             self._locate(fetch, sent, error if isinstance(error, dict) else {})
         self._stop_if_lost(fetch)
@@ -95,7 +102,7 @@ class Execution:
         sent = self._sent.pop(fetch.id)
         self._answered.add(fetch.id)
         self._faulty.add(fetch.id)
-        for path in self._places(fetch, sent):
+        for path in self._all_places(fetch, sent):
             self.errors.append({**error, "path": path} if path else dict(error))
         self._stop_if_lost(fetch)
 
@@ -107,52 +114,50 @@ class Execution:
     # -- sending
 
     def _request(self, fetch: Fetch) -> Request | None:
-        variables = {name: self._variables[name] for name in fetch.variables if name in self._variables}
+        parts = [
+            b'"%b":%b' % (name.encode(), orjson.dumps(self._variables[name]))
+            for name in fetch.variables
+            if name in self._variables
+        ]
         sent: list[_Sent] = []
+        waited = False
         for lookup in fetch.lookups:
-            representations, targets = self._representations(lookup, whole=not self._faulty.isdisjoint(fetch.after))
-            variables[lookup.variable] = representations
+            told, targets = self._representations(lookup, whole=not self._faulty.isdisjoint(fetch.after))
+            parts.append(b'"%b":[%b]' % (lookup.variable.encode(), b",".join(told)))
             sent.append(_Sent(lookup, targets))
-        if sent and not any(part.targets for part in sent):
+            waited = waited or bool(targets)
+        if sent and not waited:
             return None
-        if fetch.path and not fetch.lookups and not any(True for _ in _values(self.data, fetch.path)):
+        if fetch.path and not fetch.lookups and not reached(self.data, fetch.path):
             return None
         self._sent[fetch.id] = sent
-        body: Json = {"query": fetch.document}
-        if variables:
-            body["variables"] = variables
-        return Request(fetch, orjson.dumps(body))
+        variables = b',"variables":{%b}' % b",".join(parts) if parts else b""
+        return Request(fetch, b"%b%b}" % (fetch.opening, variables))
 
-    def _representations(
-        self, lookup: Lookup, *, whole: bool
-    ) -> tuple[list[Json], list[list[tuple[Json, list[str | int]]]]]:
-        """What a lookup tells, each distinct value once, and who waits for each answer. `whole`: something that it reads
-        from failed, so a value that lacks an input is left out; nothing is computed from what merely did not arrive."""
-        known: dict[bytes, int] = {}
-        told: list[Json] = []
-        targets: list[list[tuple[Json, list[str | int]]]] = []
+    def _representations(self, lookup: Lookup, *, whole: bool) -> tuple[list[bytes], list[list[Json]]]:
+        """What a lookup tells, as JSON, each distinct value once, and who waits for each answer. `whole`: something that it
+        reads from failed, so a value that lacks an input is left out; nothing is computed from what did not arrive."""
+        known: dict[bytes, list[Json]] = {}
         for entities in lookup.entities:
-            for value, path in _values(self.data, entities.path):
+            for value in reached(self.data, entities.path):
                 representation = _representation(value, entities, whole=whole)
-                if representation is None:
-                    continue
-                identity = orjson.dumps(representation, option=orjson.OPT_SORT_KEYS)
-                index = known.setdefault(identity, len(told))
-                if index == len(told):
-                    told.append(representation)
-                    targets.append([])
-                targets[index].append((value, path))
-        return told, targets
+                if representation is not None:
+                    known.setdefault(orjson.dumps(representation), []).append(value)
+        return list(known), list(known.values())
 
     # -- receiving
 
-    def _merge_entities(self, part: _Sent, results: Any) -> None:
+    def _merge_entities(self, part: _Sent, results: Any, place: Place | None) -> None:
         if not isinstance(results, list):
             return
         for result, waiting in zip(results, part.targets, strict=False):
             if isinstance(result, dict):
-                for value, _ in waiting:
+                if place is not None:
+                    place.share(result)
+                for value in waiting:
                     merge(value, result)
+        if place is not None:
+            place.forget()
 
     def _locate(self, fetch: Fetch, sent: list[_Sent], error: Json) -> None:
         """Report a subgraph's error where the client sees its field."""
@@ -166,11 +171,9 @@ class Execution:
         told["extensions"] = {"code": "SUBGRAPH_ERROR", **kept, "service": fetch.subgraph}
         path = error.get("path")
         if not isinstance(path, list) or not path:
-            places = self._places(fetch, sent)[:1]
+            places = self._all_places(fetch, sent)[:1]
         elif not fetch.lookups:
-            places = [
-                [*place, *path] for place in ([p for _, p in _values(self.data, fetch.path)] if fetch.path else [[]])
-            ]
+            places = [[*place, *path] for _, place in _values(self.data, fetch.path)]
         else:
             places = self._entity_places(sent, path)
         for place in places[:MOST_LOCATED] or [[]]:
@@ -180,19 +183,26 @@ class Execution:
         for part in sent:
             if part.lookup.alias == path[0]:
                 if len(path) > 1 and isinstance(path[1], int) and path[1] < len(part.targets):
-                    return [[*place, *path[2:]] for _, place in part.targets[path[1]]]
-                return [place for waiting in part.targets for _, place in waiting]
+                    return [[*place, *path[2:]] for place in self._waiting_at(part, part.targets[path[1]])]
+                return list(self._waiting_at(part, chain.from_iterable(part.targets)))
         return []
 
-    def _places(self, fetch: Fetch, sent: list[_Sent]) -> list[list[str | int]]:
-        """Every place that waits for a fetch."""
+    def _waiting_at(self, part: _Sent, values: Iterable[Json]) -> Iterator[list[str | int]]:
+        """The places of values that wait for a lookup; one value may stand at several."""
+        wanted = {id(value) for value in values}
+        for path in {entities.path: None for entities in part.lookup.entities}:
+            yield from (place for value, place in _values(self.data, path) if id(value) in wanted)
+
+    def _all_places(self, fetch: Fetch, sent: list[_Sent]) -> list[list[str | int]]:
+        """Every place that waits for a fetch, up to a bound."""
+        found: Iterator[list[str | int]]
         if fetch.lookups:
-            found = [place for part in sent for waiting in part.targets for _, place in waiting]
+            found = chain.from_iterable(self._waiting_at(part, chain.from_iterable(part.targets)) for part in sent)
         elif fetch.path:
-            found = [place for _, place in _values(self.data, fetch.path)]
+            found = (place for _, place in _values(self.data, fetch.path))
         else:
-            found = [[key] for key in fetch.roots]
-        return found[:MOST_LOCATED]
+            found = iter([[key] for key in fetch.roots])
+        return list(islice(found, MOST_LOCATED))
 
 
 def merge(into: Json, more: Mapping[str, Any]) -> None:
@@ -224,6 +234,37 @@ def _merge_lists(into: list[Any], more: list[Any]) -> None:
             into[index] = value
 
 
+def reached(data: Json, path: tuple[PathPart, ...]) -> list[Json]:
+    """The distinct objects at a path, in first-seen order; lists are entered wherever they are."""
+    here = [data]
+    for part in path:
+        if isinstance(part, Narrowed):
+            here = [value for value in here if _is_one_of(value, part.types)]
+            continue
+        found: dict[int, Json] = {}
+        for value in here:
+            held = value.get(part)
+            if held.__class__ is dict:
+                found[id(held)] = held
+            elif held.__class__ is list:
+                _enter(held, found)
+        here = list(found.values())
+    return here
+
+
+def _enter(values: list[Any], found: dict[int, Json]) -> None:
+    for value in values:
+        if value.__class__ is dict:
+            found[id(value)] = value
+        elif value.__class__ is list:
+            _enter(value, found)
+
+
+def _is_one_of(value: Json, types: frozenset[str]) -> bool:
+    told = value.get(TYPENAME)
+    return told.__class__ is str and told in types
+
+
 def _values(data: Any, path: tuple[PathPart, ...]) -> Iterator[tuple[Json, list[str | int]]]:
     """The objects at a path, with the concrete path of each; lists are entered wherever they are."""
 
@@ -237,7 +278,7 @@ def _values(data: Any, path: tuple[PathPart, ...]) -> Iterator[tuple[Json, list[
                 return
             part = path[depth]
             if isinstance(part, Narrowed):
-                if value.get(TYPENAME) in part.types:
+                if _is_one_of(value, part.types):
                     yield from enter(value, depth + 1, here)
             else:
                 yield from enter(value.get(part), depth + 1, [*here, part])
@@ -251,8 +292,9 @@ class _Absent(Exception):
 
 def _representation(value: Json, entities: Entities, *, whole: bool) -> Json | None:
     """What a subgraph is told of a value; None when a part of its key is missing, since it cannot be looked up then."""
-    if any(value.get(key) is None for key in entities.required):
-        return None
+    for key in entities.required:
+        if value.get(key) is None:
+            return None
     try:
         told = _told(value, entities.inputs, whole)
     except _Absent:
@@ -264,7 +306,7 @@ def _representation(value: Json, entities: Entities, *, whole: bool) -> Json | N
 def _told(value: Json, inputs: tuple[Input, ...], whole: bool) -> Json:
     told: Json = {}
     for given in inputs:
-        if given.types is not None and value.get(TYPENAME) not in given.types:
+        if given.types is not None and not _is_one_of(value, given.types):
             continue
         if given.key not in value:
             if given.name != TYPENAME:

@@ -4,8 +4,14 @@ Plans are data: nothing here sends or computes. They print as text, always the s
 compare that text.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
+
+import orjson
+
+from gateway.engine.sharing import Place, places
 
 ROOT_KINDS = ("query", "mutation", "subscription")
 
@@ -85,7 +91,7 @@ class Rename:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fetch:
     """One request. `after` are the ids of the fetches whose answers it reads; `path` is where a root answer belongs,
     `roots` its first response keys. When one of the mutations `vital` gives null, the whole answer is null and no later
@@ -103,12 +109,22 @@ class Fetch:
     vital: tuple[str, ...] = ()
     renames: tuple[Rename, ...] = ()
 
+    @cached_property
+    def opening(self) -> bytes:
+        """The part of the request's JSON that is always the same."""
+        return b'{"query":' + orjson.dumps(self.document)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Plan:
     """The fetches of an operation, each after those it reads from."""
 
     fetches: tuple[Fetch, ...]
+
+    @cached_property
+    def places(self) -> Mapping[tuple[int, str], Place]:
+        """Where equal values of an answer can be one, by the fetch's id and the lookup's alias or nothing."""
+        return places(self.fetches)
 
     def __str__(self) -> str:
         return "\n".join(map(_text, self.fetches)) or "Nothing to fetch"

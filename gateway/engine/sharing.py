@@ -1,0 +1,97 @@
+"""Lets one object stand for all equal ones that an answer holds at a place where entities are looked up.
+
+Answers repeat entities: a hundred visits to nine premises. Equal values at one place of one answer have the same future, since
+whatever is looked up and merged there depends on the values alone; so they are represented, merged and shaped once each.
+A place that other requests reach only for some types is left alone: values of two types may look alike and part later.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from gateway.engine.plan import Fetch, PathPart
+
+Json = dict[str, Any]
+
+
+class Place:
+    """A response key on the way to entities, or where they lie (`shared`)."""
+
+    __slots__ = ("_known", "below", "shared")
+
+    def __init__(self) -> None:
+        self.below: dict[str, Place] = {}
+        self.shared = False
+        self._known: dict[bytes, Json] = {}
+
+    def share(self, value: Json) -> None:
+        """Replace equal values below an object, in place. Call `forget` when an answer is done."""
+        for key, place in self.below.items():
+            held = value.get(key)
+            if held.__class__ is dict:
+                value[key] = place._only(held)
+            elif held.__class__ is list:
+                place._items(held)
+
+    def forget(self) -> None:
+        """Let go of an answer's values."""
+        self._known.clear()
+        for place in self.below.values():
+            place.forget()
+
+    def _only(self, value: Json) -> Json:
+        if self.shared:
+            identity = orjson.dumps(value)
+            known = self._known.get(identity)
+            if known is not None:
+                return known
+            self._known[identity] = value
+        if self.below:
+            self.share(value)
+        return value
+
+    def _items(self, values: list[object]) -> None:
+        for index, value in enumerate(values):
+            if value.__class__ is dict:
+                values[index] = self._only(value)
+            elif value.__class__ is list:
+                self._items(value)
+
+
+def places(fetches: "Sequence[Fetch]") -> dict[tuple[int, str], Place]:
+    """Where values can be shared in what a fetch gives: by the fetch's id, and the lookup's alias or nothing."""
+    targets = [path for _, _, path in _given(fetches) if path]
+    split = [_keys(path) for path in targets if any(not isinstance(part, str) for part in path[:-1])]
+    whole = [path for path in targets if not any(_keys(path) == other[: len(path)] for other in split)]
+    found: dict[tuple[int, str], Place] = {}
+    for number, alias, origin in _given(fetches):
+        top = Place()
+        for path in whole:
+            if path[: len(origin)] == origin and len(path) > len(origin) and all(isinstance(p, str) for p in path):
+                _lead(top, [part for part in path[len(origin) :] if isinstance(part, str)])
+        if top.below:
+            found[number, alias] = top
+    return found
+
+
+def _given(fetches: "Sequence[Fetch]") -> "Iterator[tuple[int, str, tuple[PathPart, ...]]]":
+    """Every part of an answer: its fetch, the lookup's alias or nothing, and the path at which it is merged."""
+    for fetch in fetches:
+        if not fetch.lookups:
+            yield fetch.id, "", fetch.path
+        for lookup in fetch.lookups:
+            yield from (
+                (fetch.id, lookup.alias, path) for path in {entities.path: None for entities in lookup.entities}
+            )
+
+
+def _keys(path: "tuple[PathPart, ...]") -> tuple[str, ...]:
+    return tuple(part for part in path if isinstance(part, str))
+
+
+def _lead(place: Place, keys: list[str]) -> None:
+    for key in keys:
+        place = place.below.setdefault(key, Place())
+    place.shared = True
