@@ -15,6 +15,7 @@ from services.kit.variables import Misfit
 Json = dict[str, Any]
 
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
+_QUOTED, _WORD = re.compile(r"'[^']*'"), re.compile(r"\w+")
 _PASSED_ON = ("code", "text", "correlationId", "field", "service")
 
 
@@ -32,11 +33,16 @@ class Refused(Exception):
 
 
 class Invalid(Refused):
-    """The operation or its variables are not valid: one error for each thing that is wrong."""
+    """The operation or its variables are not valid: one error for each thing that is wrong.
 
-    def __init__(self, fault: Fault, problems: list[GraphQLError]) -> None:
+    `known` is what the caller has sent, where no name of the schema may be told that is not in it.
+    """
+
+    def __init__(self, fault: Fault, problems: list[GraphQLError], known: str | None = None) -> None:
         super().__init__(fault, in_graphql=True)
-        self.problems = tuple((p.message, tuple((at.line, at.column) for at in p.locations or ())) for p in problems)
+        told = (p.message if known is None else discreet(p.message, known) for p in problems)
+        places = (tuple((at.line, at.column) for at in p.locations or ()) for p in problems)
+        self.problems = tuple(zip(told, places, strict=True))
 
     def errors(self, request_id: str, language: Language) -> list[Json]:
         found = []
@@ -57,6 +63,12 @@ class Unfit(Refused):
 
     def errors(self, request_id: str, language: Language) -> list[Json]:
         return [misfit.as_error(request_id, language) for misfit in self.found]
+
+
+def discreet(message: str, known: str) -> str:
+    """A message of the GraphQL library, in which names stand in quotes, without those that are not in a text, nor advice."""
+    words, (said, _, _) = set(_WORD.findall(known)), message.partition(" Did you mean")
+    return _QUOTED.sub(lambda quoted: _WORD.sub(lambda w: w[0] if w[0] in words else "…", quoted[0]), said)
 
 
 def of_subgraph(fault: Fault, subgraph: str, request_id: str, language: Language) -> Json:

@@ -93,7 +93,7 @@ class Operation:
         schema, definitions = self._supergraph.api_schema, self._node.variable_definitions
         values = get_variable_values(schema, definitions, given, MOST_ERRORS, hide_suggestions=not self._suggest)
         if isinstance(values, list):
-            unfit = misfits(schema, definitions, given, MOST_ERRORS)
+            unfit = misfits(schema, definitions, given, MOST_ERRORS, suggest=self._suggest)
             raise Unfit(unfit) if unfit else Invalid(faults.VALUE_REFUSED, values)
         return values.coerced
 
@@ -202,7 +202,7 @@ class Operations:
         if problems and problems[-1].message == "Validation aborted.":
             raise OverLimit("comparisons", overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET)
         if problems:
-            raise Invalid(faults.VALIDATION_FAILED, problems)
+            raise Invalid(faults.VALIDATION_FAILED, problems, None if self._suggest else text)
         if node is None:
             raise Refused(faults.UNKNOWN_OPERATION, in_graphql=True)
         return Operation(

@@ -29,6 +29,7 @@ _MISSING = Words("a value is needed", "une valeur est requise")
 _UNKNOWN = Words("this field is unknown; leave it out", "ce champ est inconnu; retirez-le")
 _OBJECT = Words("send an object with named fields", "envoyez un objet aux champs nommés")
 _ONE_OF = Words("give exactly one of {names}", "donnez un seul de ces champs : {names}")
+_ONE_OF_TYPE = Words("give exactly one of the fields of {name}", "donnez un seul des champs de {name}")
 _ENUM = Words("send one of {names}", "envoyez l’une de ces valeurs : {names}")
 _OTHER = Words("send a value of type {name}", "envoyez une valeur de type {name}")
 _FORMS = {
@@ -65,9 +66,17 @@ class Misfit:
 
 
 def misfits(
-    schema: GraphQLSchema, definitions: Collection[VariableDefinitionNode], given: dict[str, Any], most: int
+    schema: GraphQLSchema,
+    definitions: Collection[VariableDefinitionNode],
+    given: dict[str, Any],
+    most: int,
+    *,
+    suggest: bool = True,
 ) -> list[Misfit]:
-    """The first `most` values that their variables' types refuse; empty where only a default value is at fault."""
+    """The first `most` values that their variables' types refuse; empty where only a default value is at fault.
+
+    With `suggest`, the values of an enum and the fields of which one is to be chosen are named.
+    """
     found: list[Misfit] = []
     for definition in definitions:
         name = definition.variable.name.value
@@ -76,7 +85,7 @@ def misfits(
             continue
         expected: Any = type_from_ast(schema, definition.type)
         place = definition.loc.start_token if definition.loc else None
-        for path, remedy in _within(value, expected, name):
+        for path, remedy in _within(value, expected, name, suggest):
             line, column = (place.line, place.column) if place else (1, 1)
             found.append(Misfit(path[:LONGEST_PATH], remedy, line, column))
             if len(found) == most:
@@ -84,7 +93,7 @@ def misfits(
     return found
 
 
-def _within(value: Any, expected: GraphQLInputType, path: str) -> Iterator[tuple[str, Words]]:
+def _within(value: Any, expected: GraphQLInputType, path: str, suggest: bool) -> Iterator[tuple[str, Words]]:
     """What does not fit in a value, each with its path. Source: GraphQL specification, section 3, input coercion."""
     if isinstance(expected, GraphQLNonNull):
         if value is None or value is Undefined:
@@ -95,25 +104,30 @@ def _within(value: Any, expected: GraphQLInputType, path: str) -> Iterator[tuple
     if isinstance(expected, GraphQLList):
         items = enumerate(value) if isinstance(value, list) else ()
         for index, item in items:
-            yield from _within(item, expected.of_type, f"{path}.{index}")
+            yield from _within(item, expected.of_type, f"{path}.{index}", suggest)
         if not isinstance(value, list):  # one value stands for a list of one
-            yield from _within(value, expected.of_type, path)
+            yield from _within(value, expected.of_type, path, suggest)
     elif isinstance(expected, GraphQLInputObjectType):
-        yield from _within_object(value, expected, path)
+        yield from _within_object(value, expected, path, suggest)
     elif not _fits(value, expected):
-        yield path, _form(expected)
+        yield path, _form(expected, suggest)
 
 
-def _within_object(value: Any, expected: GraphQLInputObjectType, path: str) -> Iterator[tuple[str, Words]]:
+def _within_object(
+    value: Any, expected: GraphQLInputObjectType, path: str, suggest: bool
+) -> Iterator[tuple[str, Words]]:
     if not isinstance(value, dict):
         yield path, _OBJECT
         return
     for name, field in expected.fields.items():
         if name in value or is_required_input_field(field):
-            yield from _within(value.get(name, Undefined), field.type, f"{path}.{name}")
+            yield from _within(value.get(name, Undefined), field.type, f"{path}.{name}", suggest)
     yield from ((f"{path}.{name}", _UNKNOWN) for name in value if name not in expected.fields)
     if expected.is_one_of and (len(value) != 1 or None in value.values()):
-        yield path, _ONE_OF.filled(names=", ".join(expected.fields))
+        yield (
+            path,
+            _ONE_OF.filled(names=", ".join(expected.fields)) if suggest else _ONE_OF_TYPE.filled(name=expected.name),
+        )
 
 
 def _fits(value: Any, expected: GraphQLLeafType) -> bool:
@@ -123,7 +137,7 @@ def _fits(value: Any, expected: GraphQLLeafType) -> bool:
         return False
 
 
-def _form(expected: GraphQLLeafType) -> Words:
-    if isinstance(expected, GraphQLEnumType):
+def _form(expected: GraphQLLeafType, suggest: bool) -> Words:
+    if isinstance(expected, GraphQLEnumType) and suggest:
         return _ENUM.filled(names=", ".join(expected.values))
     return _FORMS.get(expected.name) or _OTHER.filled(name=expected.name)
