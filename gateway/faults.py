@@ -120,9 +120,3 @@ SUBSCRIPTION_NEEDS_STREAM = _fault(
     "A subscription is answered as a stream: send Accept: text/event-stream.",
     "Un abonnement reçoit un flux en réponse : envoyez Accept: text/event-stream.",
 )
-SUBSCRIPTION_NOT_SUPPORTED = _fault(
-    "SUBSCRIPTION_NOT_SUPPORTED",
-    400,
-    "This subscription asks several services; ask for fields of one service only.",
-    "Cet abonnement touche plusieurs services; ne demandez que les champs d’un seul.",
-)

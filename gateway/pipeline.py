@@ -178,18 +178,17 @@ class Pipeline:
         if exchange.media_type != EVENTS:
             raise Refused(own.SUBSCRIPTION_NEEDS_STREAM)
         variant = self._variant(operation, asked, exchange)
-        if len(variant.plan.fetches) != 1:
-            raise Refused(own.SUBSCRIPTION_NOT_SUPPORTED, in_graphql=True)
         request = Execution(variant.plan, asked.variables).ready()[0]
         subgraph = request.fetch.subgraph
         headers = forwarded(exchange, subscriptions.LONGEST_S)
         upstream = await subscriptions.begin(self._subgraphs.origin(subgraph), request, headers)
 
-        def shape(answer: Json) -> bytes:
+        async def answered(event: Json) -> bytes:
             execution = Execution(variant.plan, asked.variables)
             execution.ready()
-            execution.receive(request.fetch, answer)
+            execution.receive(request.fetch, event)
+            await self._fetch_all(execution, exchange)
             return self._shaped(variant, execution, exchange)
 
-        await subscriptions.follow(upstream, subgraph, shape, exchange, receive)
+        await subscriptions.follow(upstream, subgraph, answered, exchange, receive)
         return 200

@@ -1,11 +1,12 @@
-"""Subscriptions of one subgraph, passed through as server-sent events and shaped like every other answer.
+"""Subscriptions: the events of one subgraph, each completed by the others and shaped like every other answer, as
+server-sent events.
 
 Source: GraphQL over Server-Sent Events, distinct connections mode: `next` for each result, then `complete`.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -37,9 +38,14 @@ async def begin(origin: http1.Origin, request: Request, headers: bytes) -> http1
 
 
 async def follow(
-    upstream: http1.Stream, subgraph: str, shape: Callable[[Json], bytes], exchange: Exchange, receive: Receive
+    upstream: http1.Stream,
+    subgraph: str,
+    answer: Callable[[Json], Awaitable[bytes]],
+    exchange: Exchange,
+    receive: Receive,
 ) -> None:
-    """Pass events on until the subgraph ends, the client leaves or an hour is over.
+    """Answer events one after the other until the subgraph ends, the client leaves or an hour is over. The next event waits
+    in the connection while one is answered, so that a slow reader holds its own subgraph back and no memory.
 
     A subgraph that dies ends the stream with a coded error; a comment every 15 s keeps quiet connections open.
     """
@@ -57,7 +63,7 @@ async def follow(
                     await exchange.event(b":\n\n")
                     continue
                 result, following = following.result(), None
-                await exchange.event(_next(shape(result)))
+                await exchange.event(_next(await answer(result)))
     except StopAsyncIteration:
         await exchange.event(_COMPLETE, last=True)
     except TimeoutError:

@@ -250,10 +250,34 @@ class TestSubscriptions:
         reply = await wired.door.post(self.TEXT)
         assert (reply.status, reply.codes) == (406, ["SUBSCRIPTION_NEEDS_STREAM"])
 
-    async def test_one_over_several_subgraphs_is_refused_by_name(self, wired: Wired) -> None:
+    async def test_each_event_is_completed_from_the_other_subgraphs(self, wired: Wired) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+        events = (
+            b'event: next\ndata: {"data":{"bookAdded":{"title":"%b","isbn":"%b","__typename":"Book"}}}\n\n' % pair
+            for pair in ((b"A", b"1"), (b"B", b"2"))
+        )
+        wired.books.play = playing(head, *events, b"event: complete\ndata:\n\n")
+        wired.opinions.play = playing(http(b'{"data":{"_entities":[{"grade":4}]}}'))
         reply = await wired.door.post("subscription { bookAdded { title grade } }", self.ASKS)
-        assert reply.codes == ["SUBSCRIPTION_NOT_SUPPORTED"]
-        assert wired.books.requests == []
+        assert reply.content == (
+            b'event: next\ndata: {"data":{"bookAdded":{"title":"A","grade":4}}}\n\n'
+            b'event: next\ndata: {"data":{"bookAdded":{"title":"B","grade":4}}}\n\nevent: complete\ndata:\n\n'
+        )
+        assert [
+            orjson.loads(body)["variables"]["representations"][0]["isbn"] for _, body in wired.opinions.requests
+        ] == [
+            "1",
+            "2",
+        ]
+
+    async def test_an_event_whose_other_subgraph_is_away_says_so_and_the_stream_goes_on(self, wired: Wired) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+        event = b'event: next\ndata: {"data":{"bookAdded":{"title":"A","isbn":"1","__typename":"Book"}}}\n\n'
+        wired.books.play = playing(head, event, event, b"event: complete\ndata:\n\n")
+        wired.opinions.play = playing(http(b"oops", b"404 Not Found"))
+        content = (await wired.door.post("subscription { bookAdded { title grade } }", self.ASKS)).content
+        assert content.count(b'"grade":null') == content.count(b"SUBGRAPH_MALFORMED") == 2
+        assert content.endswith(b"event: complete\ndata:\n\n")
 
     async def test_a_subgraph_that_is_away_is_told_before_the_stream(self, wired: Wired) -> None:
         wired.gateway.subgraphs.origin("books")._port = free_port()
