@@ -4,12 +4,13 @@ first, refuses hostile text, and runs a mutation in its one transaction."""
 import inspect
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 import strawberry
 from graphql import FieldNode, OperationDefinitionNode, parse
 from pydantic.alias_generators import to_snake
-from strawberry.federation.schema_directives import External, Requires, RequiresScopes
+from strawberry.federation.schema_directives import External, ListSize, Requires, RequiresScopes
 from strawberry.types import Info
 from strawberry.types.unset import UNSET
 
@@ -19,6 +20,7 @@ from services.kit.database import Db
 from services.kit.feed import Feed
 from services.kit.inputs import Input, explain, find_hostile, graphql_input, validated, values
 from services.kit.operation import Operation
+from services.kit.pages import DEFAULT_PAGE, Connection
 from services.kit.refusals import Refusal, Refused
 
 if TYPE_CHECKING:
@@ -69,6 +71,27 @@ def scopes_directive(*scopes: str | None) -> list[object]:
     """`@requiresScopes` asking for all of the scopes, or nothing."""
     wanted = sorted({s for s in scopes if s})
     return [RequiresScopes(scopes=[wanted])] if wanted else []
+
+
+def size_directive(function: Function) -> list[object]:
+    """`@listSize` for a field that takes `first`, so that a gateway can tell what an operation costs before it asks."""
+    signature = inspect.signature(function)
+    if "first" not in signature.parameters:
+        return []
+    returned = signature.return_annotation
+    kinds = [
+        get_origin(kind) or kind for kind in (get_args(returned) if isinstance(returned, UnionType) else [returned])
+    ]
+    if list not in kinds and Connection not in kinds:
+        return []
+    return [
+        ListSize(
+            assumed_size=DEFAULT_PAGE,
+            slicing_arguments=["first"],
+            sized_fields=["edges"] if Connection in kinds else UNSET,
+            require_one_slicing_argument=False,
+        )
+    ]
 
 
 def reader(function: Function, scope: str | None) -> Function:

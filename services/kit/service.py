@@ -124,7 +124,11 @@ class Service:
             options: dict[str, Any] = {
                 "name": alias,
                 "description": function.__doc__,
-                "directives": resolvers.scopes_directive(*guard) + resolvers.requires_directive(requires),
+                "directives": [
+                    *resolvers.scopes_directive(*guard),
+                    *resolvers.requires_directive(requires),
+                    *resolvers.size_directive(function),
+                ],
             }
             # What may be refused is nullable: a right that is missing nulls its own field, not the whole entity.
             resolve = resolvers.method(function, guard, requires, cls, foreign or own is not None)
@@ -228,7 +232,7 @@ def _root_type(
             resolver=build(function, scope),
             name=to_camel(function.__name__),
             description=function.__doc__,
-            directives=resolvers.scopes_directive(scope),
+            directives=resolvers.scopes_directive(scope) + resolvers.size_directive(function),
         )
         for function, scope in functions
     }

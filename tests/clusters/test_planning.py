@@ -8,6 +8,7 @@ import pytest
 
 from clusters import plan_picture, planning
 from clusters.topology import SUPERGRAPH
+from gateway.settings import Limits
 from tests.clusters.test_cli import onedoor
 
 OVERVIEW = SUPERGRAPH.parent / "operations" / "BusinessOverview.graphql"
@@ -23,7 +24,7 @@ def operation(folder: Path, text: str) -> Path:
 class TestThePlan:
     def test_it_prints_cost_and_requests(self) -> None:
         done = onedoor("plan", str(OVERVIEW))
-        assert done.stdout.startswith("BusinessOverview: cost 360 of at most 10000; 5 requests in 2 waves\n")
+        assert done.stdout.startswith(f"BusinessOverview: cost 311 of at most {Limits().cost}; 5 requests in 2 waves\n")
         assert "\n3: catalogue after 1\n" in done.stdout
 
     def test_it_speaks_french(self) -> None:
@@ -79,7 +80,7 @@ class TestThePicture:
         assert len(root.findall(f"{SVG}g")) == 5
         curves = [path for path in root.findall(f"{SVG}path") if path.get("fill") == "none"]
         assert len(curves) == 3
-        assert "cost 360" in (root.findtext(f"{SVG}title") or "")
+        assert "cost 311" in (root.findtext(f"{SVG}title") or "")
         assert "_entities" in (root.findtext(f"{SVG}desc") or "")
 
     def test_hostile_text_stays_text(self, tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from sqlmodel import select
 
 from services.kit.database import Database
 from services.kit.faults import Faulted
-from services.kit.pages import decode_cursor, encode_cursor, page
+from services.kit.pages import DEFAULT_PAGE, decode_cursor, encode_cursor, page
 from services.kit.testing.client import Client
 from services.kit.text import Text
-from tests.services.sample_service.service import WaterPermit
+from tests.services.sample_service.service import WaterPermit, service
 
 ASK = """query ($first: Int, $after: String) { waterPermits(first: $first, after: $after) {
     edges { cursor node { number } } pageInfo { hasNextPage endCursor } } }"""
@@ -145,3 +145,10 @@ class TestCursors:
         cursor = base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
         with pytest.raises(Faulted):
             decode_cursor(cursor, types)
+
+
+class TestTheContract:
+    def test_says_how_long_a_page_is_so_that_a_gateway_knows_the_cost(self) -> None:
+        (line,) = [line for line in service.sdl().splitlines() if line.strip().startswith("waterPermits(")]
+        assert 'slicingArguments: ["first"], sizedFields: ["edges"]' in line
+        assert f"assumedSize: {DEFAULT_PAGE}" in line
