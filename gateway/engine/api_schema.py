@@ -44,10 +44,10 @@ WHOLE = Contract()
 
 def api_schema(document: DocumentNode, contract: Contract = WHOLE) -> GraphQLSchema:
     """Build the schema that clients validate against. Raises GraphQLError or TypeError for a malformed supergraph."""
-    kept = _Kept(contract)
-    definitions = kept.definitions(document)
-    while len(definitions) != len(fewer := kept.definitions(DocumentNode(definitions=definitions))):
-        definitions = fewer
+    kept, known, definitions = _Kept(contract), -1, document.definitions
+    while len(kept.hidden) != known:  # what refers to something hidden may come before it, or be hidden with it
+        known = len(kept.hidden)
+        definitions = kept.definitions(definitions)
     if not contract.whole:
         definitions = _reached(definitions)
     bare = (_bare(node) for node in definitions)
@@ -76,18 +76,18 @@ class _Kept:
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
-        self._hidden: set[str] = set()
+        self.hidden: set[str] = set()
 
-    def definitions(self, document: DocumentNode) -> tuple[DefinitionNode, ...]:
-        """The definitions that stay, each with what stays of it. Once more when one went, since others may refer to it."""
+    def definitions(self, nodes: tuple[DefinitionNode, ...]) -> tuple[DefinitionNode, ...]:
+        """The definitions that stay, each with what stays of it; `hidden` has the names of the others."""
         found = []
-        for node in document.definitions:
+        for node in nodes:
             if isinstance(node, SchemaDefinitionNode):
                 found.append(_with(node, operation_types=self._roots(node)))
             elif isinstance(node, TypeDefinitionNode) and not node.name.value.startswith(MACHINERY):
                 left = None if self._hides(node) else self._type(node)
                 if left is None:
-                    self._hidden.add(node.name.value)
+                    self.hidden.add(node.name.value)
                 else:
                     found.append(left)
         return tuple(n for n in found if isinstance(n, DefinitionNode))
@@ -100,7 +100,7 @@ class _Kept:
         return bool(include) and isinstance(node, FieldDefinitionNode) and not (tags | _tags(owner)) & include
 
     def _roots(self, node: SchemaDefinitionNode) -> tuple[Node, ...]:
-        return tuple(o for o in node.operation_types or () if o.type.name.value not in self._hidden)
+        return tuple(o for o in node.operation_types or () if o.type.name.value not in self.hidden)
 
     def _type(self, node: Node) -> Node | None:
         """What stays of a type; None when nothing does."""
@@ -109,7 +109,7 @@ class _Kept:
                 _with(f, arguments=self._visible(f.arguments))  # type: ignore[attr-defined]
                 for f in self._visible(node.fields, owner=node)
             )
-            interfaces = tuple(i for i in node.interfaces or () if i.name.value not in self._hidden)
+            interfaces = tuple(i for i in node.interfaces or () if i.name.value not in self.hidden)
             return _with(node, fields=fields, interfaces=interfaces) if fields else None
         if isinstance(node, InputObjectTypeDefinitionNode):
             inputs = self._visible(node.fields)
@@ -118,12 +118,12 @@ class _Kept:
             values = tuple(v for v in node.values or () if not self._hides(v))
             return _with(node, values=values) if values else None
         if isinstance(node, UnionTypeDefinitionNode):
-            members = tuple(t for t in node.types or () if t.name.value not in self._hidden)
+            members = tuple(t for t in node.types or () if t.name.value not in self.hidden)
             return _with(node, types=members) if members else None
         return node
 
     def _visible(self, nodes: tuple[Node, ...] | None, owner: Node | None = None) -> tuple[Node, ...]:
-        return tuple(n for n in nodes or () if not self._hides(n, owner) and named_type(n.type) not in self._hidden)  # type: ignore[attr-defined]
+        return tuple(n for n in nodes or () if not self._hides(n, owner) and named_type(n.type) not in self.hidden)  # type: ignore[attr-defined]
 
 
 def _reached(definitions: tuple[DefinitionNode, ...]) -> tuple[DefinitionNode, ...]:

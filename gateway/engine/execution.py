@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from gateway.engine.normalise import TYPENAME
+from gateway.engine.normalise import MISNAMED, TYPENAME
 from gateway.engine.plan import Entities, Fetch, Input, Lookup, Narrowed, PathPart, Plan
 from gateway.engine.sharing import Place
 
@@ -177,6 +177,7 @@ class Execution:
         else:
             places = self._entity_places(sent, path)
         for place in places[:MOST_LOCATED] or [[]]:
+            place = [TYPENAME if part == MISNAMED else part for part in place]
             self.errors.append({**told, "path": place} if place else dict(told))
 
     def _entity_places(self, sent: list[_Sent], path: list[Any]) -> list[list[str | int]]:

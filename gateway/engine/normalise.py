@@ -29,6 +29,7 @@ from graphql.language import print_ast
 from gateway.engine.supergraph import Supergraph
 
 TYPENAME = "__typename"
+MISNAMED = "___typename"  # what a client calls __typename and is none
 
 
 @dataclass(slots=True)
@@ -52,6 +53,12 @@ class Selections:
 
     def __iter__(self) -> Iterator[Selected]:
         return iter(self.fields.values())
+
+
+def held_as(key: str, name: str) -> str:
+    """The response key under which subgraphs are asked for a field: the client's, unless it says `__typename` of another
+    field, since that one must stay what tells types."""
+    return MISNAMED if key == TYPENAME and name != TYPENAME else key
 
 
 def condition_variables(document: DocumentNode) -> tuple[str, ...]:
@@ -128,7 +135,7 @@ class Normaliser:
         name = node.name.value
         if name in ("__schema", "__type"):
             return
-        key = None if self._internal else (node.alias or node.name).value
+        key = None if self._internal else held_as((node.alias or node.name).value, name)
         if name == TYPENAME:
             # Of an object type the projection knows the name; of an abstract one the subgraph must tell.
             if self._supergraph.types[into.type].abstract and not self._internal:

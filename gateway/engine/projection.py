@@ -26,7 +26,7 @@ from graphql import (
     is_abstract_type,
 )
 
-from gateway.engine.normalise import TYPENAME, wanted
+from gateway.engine.normalise import TYPENAME, held_as, wanted
 from gateway.engine.shaping import Shaper, Unusual
 
 Json = dict[str, Any]
@@ -38,12 +38,12 @@ class _Bubble(Exception):
 
 
 class Shown:
-    """A field to show: its response key, its type, and what is shown below."""
+    """A field to show: its response key and that of the merged data, its type, and what is shown below."""
 
-    __slots__ = ("below", "key", "name", "nodes", "type")
+    __slots__ = ("below", "held", "key", "name", "nodes", "type")
 
     def __init__(self, key: str, name: str, type_: GraphQLOutputType) -> None:
-        self.key, self.name, self.type = key, name, type_
+        self.key, self.held, self.name, self.type = key, held_as(key, name), name, type_
         self.nodes: list[SelectionSetNode] = []
         self.below: Selection | None = None
 
@@ -168,7 +168,7 @@ class Projection:
                 answer[shown.key] = value.get(shown.key)
                 continue
             here = (path, shown.key)
-            answer[shown.key] = self._value(value.get(shown.key), shown.type, shown, here, errors, type_name)
+            answer[shown.key] = self._value(value.get(shown.held), shown.type, shown, here, errors, type_name)
         return answer
 
     def _value(

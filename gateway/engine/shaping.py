@@ -47,7 +47,7 @@ class Shaper:
             if shown.name == TYPENAME:
                 entries.append(f"{shown.key!r}: {type_name!r}")
                 continue
-            value = f"get({shown.key!r})"
+            value = f"get({shown.held!r})"
             if shown.name in ("__schema", "__type"):
                 entries.append(f"{shown.key!r}: {value}")
                 continue

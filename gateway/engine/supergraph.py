@@ -17,6 +17,7 @@ from graphql import (
     DocumentNode,
     EnumTypeDefinitionNode,
     FieldDefinitionNode,
+    FieldNode,
     GraphQLError,
     GraphQLSchema,
     InputObjectTypeDefinitionNode,
@@ -256,6 +257,7 @@ class _Reader:
                 self._implements(found, node)
                 for item in node.fields or ():
                     found.fields[item.name.value] = self._field(found, item)
+                _mark_external(found)
         elif not isinstance(node, InputObjectTypeDefinitionNode):
             raise SupergraphRefused(f"{name} is of a kind that this gateway does not know.")
 
@@ -271,6 +273,8 @@ class _Reader:
                 found.interface_object_in.add(graph)
         if not found.graphs:  # defined everywhere alike
             found.graphs = {graph: [] for graph in self.into.graphs}
+        # In one order, however the text has them: the same supergraph always gives the same plans.
+        found.graphs = {graph: sorted(found.graphs[graph], key=_order) for graph in sorted(found.graphs)}
 
     def _union(self, found: Type, node: UnionTypeDefinitionNode) -> None:
         for directive in _named(node.directives, "join__unionMember"):
@@ -313,7 +317,31 @@ class _Reader:
         if not joined:
             graphs = {graph: FieldIn(node.type) for graph in found.graphs}
         self.into.labels |= {held.label for held in graphs.values() if held.label}
-        return Field(node.name.value, node.type, MappingProxyType(graphs))
+        return Field(node.name.value, node.type, MappingProxyType(dict(sorted(graphs.items()))))
+
+
+def _mark_external(found: Type) -> None:
+    """What a subgraph requires is external to it, also where a composer leaves that out (of an @interfaceObject's fields)."""
+    for requiring in list(found.fields.values()):
+        for graph, held in requiring.graphs.items():
+            keys = {item.name.value for key in found.graphs.get(graph, ()) for item in _fields(key.fields)}
+            for item in _fields(held.requires) if held.requires is not None else ():
+                name = item.name.value
+                required = found.fields.get(name)
+                if required is None or name in keys or not (there := required.graphs.get(graph)) or there.external:
+                    continue
+                graphs = {**required.graphs, graph: replace(there, external=True)}
+                found.fields[name] = replace(required, graphs=MappingProxyType(graphs))
+
+
+def _order(key: Key) -> tuple[int, str]:
+    """Keys that are cheaper to tell come first."""
+    text = text_of(key.fields)
+    return len(text.split()), text
+
+
+def _fields(fields: SelectionSetNode) -> list[FieldNode]:
+    return [item for item in fields.selections if isinstance(item, FieldNode)]
 
 
 def selection(text: str) -> SelectionSetNode:

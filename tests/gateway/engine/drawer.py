@@ -19,6 +19,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     GraphQLUnionType,
+    OverlappingFieldsCanBeMergedRule,
     do_types_overlap,
     get_named_type,
     is_composite_type,
@@ -30,7 +31,7 @@ from graphql import (
 
 Json = dict[str, Any]
 DEPTH = 5
-CONDITIONS = ("yes", "no", "maybe")
+DOUBTFUL = (OverlappingFieldsCanBeMergedRule,)  # all else is valid as it is drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Drawer:
         """A valid operation. Draws until one is."""
         while True:
             drawn = self._attempt(kind)
-            if not validate(self._schema, parse(drawn.text), max_errors=1):
+            if not validate(self._schema, parse(drawn.text), DOUBTFUL, max_errors=1):
                 return drawn
 
     def _attempt(self, kind: str) -> Drawn:
@@ -133,8 +134,8 @@ class Drawer:
 
     def _key(self, name: str, meaning: tuple[str, str, str], scope: _Scope) -> str:
         """A response key: the name, a free alias, or, rarely, an alias that is another field's name."""
-        key = self._chance.choice((name, name, name, f"{name[:2]}_x", "alias", "id", "name"))
-        if key in ("id", "name") and not self._some(0.2):
+        key = self._chance.choice((name, name, name, f"{name[:2]}_x", "alias", "id", "name", "__typename"))
+        if key in ("id", "name", "__typename") and not self._some(0.2):
             key = name
         number = 0
         while not _mergeable(scope.meanings.setdefault(key, meaning), meaning):
@@ -143,7 +144,7 @@ class Drawer:
         return key
 
     def _fragment(self, type_: Any, scope: _Scope, depth: int) -> str:
-        again = [name for name, condition, s in self._open if s is scope]
+        again = [name for name, condition, s in self._open if s is scope and self._overlap(type_, condition)]
         if again and self._some(0.3):
             return f"...{self._chance.choice(again)}{self._condition()}"
         condition = self._conditioned(type_)
@@ -155,6 +156,10 @@ class Drawer:
             self._open.append((name, condition, scope))
             return f"...{name}{self._condition()}"
         return f"...{f' on {condition}' if condition else ''}{self._condition()} {inner}"
+
+    def _overlap(self, type_: Any, other: str) -> bool:
+        found = self._schema.type_map[other]
+        return do_types_overlap(self._schema, type_, found)  # type: ignore[arg-type] # a composite type
 
     def _conditioned(self, type_: Any) -> str:
         """A type condition that can hold: an object type, an interface, a union, the type itself, or none."""

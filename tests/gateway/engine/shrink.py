@@ -1,6 +1,6 @@
 """Makes a failing operation small, by taking away one thing at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from graphql import (
@@ -105,3 +105,20 @@ def _pruned(document: DocumentNode) -> DocumentNode:
         else:
             kept.append(definition)
     return DocumentNode(definitions=tuple(kept))
+
+
+def least_subgraphs(
+    subgraphs: Mapping[str, str], fails: Callable[[Mapping[str, str]], bool], most_tries: int = 2_000
+) -> dict[str, str]:
+    """The smallest subgraphs found that still fail, by taking away one line of one SDL at a time."""
+    least, tries, improved = dict(subgraphs), 0, True
+    while improved and tries < most_tries:
+        improved = False
+        for name in sorted(least):
+            lines = least[name].splitlines()
+            for index in reversed(range(len(lines))):
+                without = {**least, name: "\n".join(lines[:index] + lines[index + 1 :]) + "\n"}
+                tries += 1
+                if lines[index].startswith("  ") and fails(without):
+                    least, lines, improved = without, without[name].splitlines(), True
+    return least

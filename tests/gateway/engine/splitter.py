@@ -232,6 +232,11 @@ class Splitter:
                 body = self.types[sub]["I1"]
                 body.fields = {"id": ": ID!"}
                 body.directives = ['@key(fields: "id")']
+                labelled = self._some(0.5) and not any("label" in self.types[sub][m].fields for m in members)
+                if labelled:
+                    body.fields["label"] = ": String!"
+                    for member in members:
+                        self.types[sub][member].fields["label"] = ": String!"
                 break
         else:
             return
@@ -247,33 +252,64 @@ class Splitter:
                 if kind.strip("[]!") in members:
                     kind = "String"
                 body.fields[f"o{number}"] = f"{arguments}: {self._kind(other, kind)}"
+            if labelled:
+                body.fields["label"] = ": String! @external"
+                body.fields["qo"] = ': Int @requires(fields: "label")'
             self.types[other]["Query"].fields[f"{other}objects"] = ": [I1!]!"
+            self.types[sub]["Query"].fields[f"{sub}objects"] = ": [I1]"
             return
 
     # -- what hangs on other subgraphs
 
     def _requires(self) -> None:
-        """A field that needs others' fields, with or without arguments, below value types, or in fragments."""
+        """A field that needs others' fields, with or without arguments, below value types, in fragments, or in turn requiring."""
         asked = [(e, n, *o) for (e, n), o in sorted(self.owned.items()) if e in self.entities]
         self._chance.shuffle(asked)
         for entity, name, owner, arguments, kind in asked:
-            homes = [
-                s
-                for s in self.names
-                if s != owner and entity in self.types[s] and name not in self.types[s][entity].fields
-            ]
+            homes = [s for s in self.names if self._free(s, owner, entity, name)]
             if not homes:
                 continue
             sub = self._chance.choice(homes)
-            fields = self._needed(sub, owner, name, arguments, kind)
-            if not fields:
-                continue
+            fields = [self._needed(sub, owner, name, arguments, kind)]
             body = self.types[sub][entity]
             body.fields[name] = f"{arguments}: {kind} @external"
+            for other, more, holder, *shape in asked:
+                if other == entity and self._some(0.4) and self._free(sub, holder, entity, more):
+                    fields.append(self._needed(sub, holder, more, shape[0], shape[1]))
+                    body.fields[more] = f"{shape[0]}: {shape[1]} @external"
             number = sum(f.startswith("q") for f in body.fields)
-            more = self._chance.choice(("", "", "(a: Int)"))
-            body.fields[f"q{sub}{number}"] = f'{more}: {self._chance.choice(LEAVES)} @requires(fields: "{fields}")'
+            given, result = self._chance.choice(("", "", "(a: Int)")), self._chance.choice(LEAVES)
+            drawn = f"q{sub}{number}"
+            body.fields[drawn] = f'{given}: {result} @requires(fields: "{" ".join(fields)}")'
+            self.owned[entity, drawn] = (sub, given, result)
+            if self._some(0.3):
+                self._twice(sub, entity, name, arguments, kind)
+            if self._some(0.25):
+                self._hide(owner, entity, name)
             return
+
+    def _free(self, sub: str, owner: str, entity: str, name: str) -> bool:
+        """Whether a subgraph has an entity but not yet a field of it."""
+        return sub != owner and entity in self.types[sub] and name not in self.types[sub][entity].fields
+
+    def _twice(self, sub: str, entity: str, name: str, arguments: str, kind: str) -> None:
+        """Another field that requires the same one, with another argument if it takes any."""
+        target = kind.strip("[]!")
+        below = (
+            " { code }"
+            if target in self.values
+            else f" {{ {self.keys[sub, target][0]} }}"
+            if target in self.entities
+            else ""
+        )
+        given = {"(a: Int)": "(a: 2)", "(in: In)": "(in: {n: 9})"}.get(arguments, "")
+        if target not in self.members:
+            self.types[sub][entity].fields[f"w{sub}{name}"] = f': Int @requires(fields: "{name}{given}{below}")'
+
+    def _hide(self, owner: str, entity: str, name: str) -> None:
+        """Make a field invisible to clients; others may still require it."""
+        if owner != self.old and not any(name in b.fields for b in self.types[owner].values() if b.kind == "interface"):
+            self.types[owner][entity].fields[name] += " @inaccessible"
 
     def _needed(self, sub: str, owner: str, name: str, arguments: str, kind: str) -> str:
         given = {"(a: Int)": "(a: 1)", "(in: In)": '(in: {n: 2, s: \\"t\\"})'}.get(arguments, "") if arguments else ""
@@ -281,9 +317,14 @@ class Splitter:
             given = ""
         target = kind.strip("[]!")
         if target in self.members:
-            if target.startswith("I") or sub == self.old:
+            if target.startswith("I"):
                 self._kind(sub, kind)
-                return f"{name}{given} {{ id }}" if target.startswith("I") else ""
+                more = [
+                    f"... on {e} {{ {self.keys[sub, e][0]} }}"
+                    for e in self.entities
+                    if self._implements(sub, e, target)
+                ]
+                return f"{name}{given} {{ {' '.join(['id', *more][: self._chance.choice((1, 9))])} }}"
             self._kind(sub, kind)
             parts = []
             for member in self.types[sub][target].implements:
@@ -300,6 +341,9 @@ class Splitter:
             return f"{name}{given} {{ code }}"
         return f"{name}{given}"
 
+    def _implements(self, sub: str, entity: str, interface: str) -> bool:
+        return entity in self.types[sub] and interface in self.types[sub][entity].implements
+
     def _provides(self) -> None:
         """A field that brings a leaf of another subgraph along."""
         asked = [(e, n, *o) for (e, n), o in sorted(self.owned.items()) if e in self.entities]
@@ -310,16 +354,24 @@ class Splitter:
             for sub in self.names:
                 if sub in (owner, self.old) or entity not in self.types[sub] or name in self.types[sub][entity].fields:
                     continue
+                abstract = [m for m, body in self.types[sub].items() if self._abstraction(sub, m, entity)]
                 for body in self.types[sub].values():
                     for at, text in body.fields.items():
-                        if text.partition(": ")[2].strip("[]!") == entity and "@" not in text and body.kind == "type":
-                            body.fields[at] = f'{text} @provides(fields: "{name}")'
+                        target = text.rpartition(": ")[2].strip("[]!")
+                        if target in (entity, *abstract) and "@" not in text and body.kind == "type":
+                            granted = name if target == entity else f"... on {entity} {{ {name} }}"
+                            body.fields[at] = f'{text} @provides(fields: "{granted}")'
                             self.types[sub][entity].fields[name] = f": {kind} @external"
                             held = self.types[owner][entity].fields[name]
                             if "@shareable" not in held:
                                 self.types[owner][entity].fields[name] = held + " @shareable"
                             del self.owned[entity, name]
                             return
+
+    def _abstraction(self, sub: str, name: str, entity: str) -> bool:
+        """Whether an interface or union of a subgraph holds an entity."""
+        body = self.types[sub][name]
+        return entity in body.implements if body.kind == "union" else name in self.types[sub][entity].implements
 
     def _override(self) -> None:
         for (entity, name), (owner, arguments, kind) in sorted(self.owned.items()):
@@ -331,7 +383,8 @@ class Splitter:
             if homes and self._some(0.5) and "@" not in self.types[owner][entity].fields[name]:
                 sub = self._chance.choice(homes)
                 self._kind(sub, kind)
-                self.types[sub][entity].fields[name] = f'{arguments}: {kind} @override(from: "{owner}")'
+                label = self._chance.choice(("", "", ', label: "percent(30)"', ', label: "later"'))
+                self.types[sub][entity].fields[name] = f'{arguments}: {kind} @override(from: "{owner}"{label})'
                 return
 
     def _stubs(self) -> None:

@@ -15,6 +15,7 @@ import orjson
 from graphql import (
     DocumentNode,
     FieldNode,
+    FieldsOnCorrectTypeRule,
     FragmentSpreadNode,
     GraphQLEnumType,
     GraphQLError,
@@ -26,7 +27,17 @@ from graphql import (
     GraphQLScalarType,
     GraphQLUnionType,
     InlineFragmentNode,
+    KnownArgumentNamesRule,
+    NoUndefinedVariablesRule,
+    NoUnusedVariablesRule,
+    OverlappingFieldsCanBeMergedRule,
+    PossibleFragmentSpreadsRule,
+    ProvidedRequiredArgumentsRule,
+    ScalarLeafsRule,
     SelectionSetNode,
+    UniqueArgumentNamesRule,
+    ValuesOfCorrectTypeRule,
+    VariablesInAllowedPositionRule,
     execute_sync,
     get_argument_values,
     get_named_type,
@@ -45,6 +56,19 @@ from gateway.engine.supergraph import Supergraph, load_supergraph
 from tests.gateway.engine.parts import Part
 
 Json = dict[str, Any]
+RULES = (  # those that a plan could break
+    FieldsOnCorrectTypeRule,
+    KnownArgumentNamesRule,
+    NoUndefinedVariablesRule,
+    NoUnusedVariablesRule,
+    OverlappingFieldsCanBeMergedRule,
+    PossibleFragmentSpreadsRule,
+    ProvidedRequiredArgumentsRule,
+    ScalarLeafsRule,
+    UniqueArgumentNamesRule,
+    ValuesOfCorrectTypeRule,
+    VariablesInAllowedPositionRule,
+)
 ROWS = 4  # of each type
 
 
@@ -72,13 +96,17 @@ class Held:
 @dataclass
 class World:
     """The data and its two servers. `labels` are the labels of @override(label:) that hold. With `faults`, some leaves
-    that nothing else depends on fail, the same in both forms."""
+    that nothing else depends on fail, the same in both forms. `away` are rows that a subgraph cannot find, each as
+    "subgraph Type number": of those the whole knows nothing. `plain` data has nulls in the last row of a type only, and no
+    list is empty."""
 
     subgraphs: Mapping[str, str]
     sdl: str
     seed: int = 0
     labels: frozenset[str] = frozenset()
     faults: bool = False
+    away: frozenset[str] = frozenset()
+    plain: bool = False
     sent: list[tuple[str, Json]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
 
@@ -117,11 +145,14 @@ class World:
         if self.faults and chance.random() < 0.06 and self._may_fail(row.type, name.partition(".")[0], types):
             return GraphQLError(f"{row.type}.{name} fails")
         types = [t.of_type if isinstance(t, GraphQLNonNull) else t for t in types]
-        if not certain and chance.random() < 0.15:
+        if not certain and (row.number == ROWS - 1 if self.plain else chance.random() < 0.15):
             return None
         if isinstance(types[0], GraphQLList):
             inner = [t.of_type for t in types]
-            items = (self._draw(chance, inner, row, f"{name}.{i}", text) for i in range(chance.choice((0, 1, 2, 3))))
+            items = (
+                self._draw(chance, inner, row, f"{name}.{i}", text)
+                for i in range(chance.choice((2, 3) if self.plain else (0, 1, 2, 3)))
+            )
             return list(items)
         if isinstance(types[0], GraphQLScalarType | GraphQLEnumType):
             return self._leaf(chance, types, row, name, text)
@@ -236,11 +267,15 @@ class World:
     def serve(self, request: Request) -> Json:
         """What the strict subgraph of a request answers. Raises AssertionError for a document that it would refuse."""
         body = orjson.loads(request.body)
-        part = self.parts[request.fetch.subgraph]
-        self.sent.append((part.name, body))
-        document = parse(body["query"])
-        problems = validate(part.schema, document)
-        assert not problems, f"{part.name} refuses {body['query']}: {problems}"
+        self.sent.append((request.fetch.subgraph, body))
+        return self.answer(request.fetch.subgraph, body["query"], body.get("variables"))
+
+    def answer(self, subgraph: str, text: str, variables: Json | None) -> Json:
+        """What a strict subgraph answers. Raises AssertionError for a document that it would refuse."""
+        part = self.parts[subgraph]
+        document = parse(text)
+        problems = validate(part.schema, document, RULES)
+        assert not problems, f"{part.name} refuses {text}: {problems}"
 
         def resolve(source: Held | None, info: Any, **arguments: Any) -> Any:
             if info.field_name == "_entities":
@@ -253,7 +288,7 @@ class World:
         done = execute_sync(
             part.schema,
             document,
-            variable_values=body.get("variables"),
+            variable_values=variables,
             field_resolver=resolve,
             type_resolver=lambda value, *_: self._type_in(part, value),
         )
@@ -272,9 +307,13 @@ class World:
             for type_name in self.concrete(name):
                 for number in range(ROWS):
                     row = Row(type_name, number)
+                    if f"{part.name} {type_name} {number}" in self.away:
+                        continue
                     if self._holds(sent, row, fields):
                         known = isinstance(part.schema.type_map.get(type_name), GraphQLObjectType)
                         return Held(row, sent=sent) if known or name in part.interface_objects else None
+        if self.away:
+            return None
         raise Strict(f"{part.name} finds no {name} by {sent}")
 
     def _holds(self, sent: Any, row: Any, fields: SelectionSetNode) -> bool:
