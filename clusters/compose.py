@@ -15,7 +15,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from graphql import parse
+
 from clusters import node
+from clusters.spoken import spoken
+from gateway.hints import Hints
 from services.catalogue.cluster_file import SubgraphEntry
 from services.catalogue.cluster_folder import read_folder
 
@@ -65,7 +69,8 @@ def load(name: str) -> "Service":
 def compose(parts: Sequence[tuple[SubgraphEntry, str]]) -> str:
     """The supergraph SDL of subgraphs and their SDL, the same text whatever their order.
 
-    Raises CompositionRefused, and node.NodeMissing when the machine cannot run the composition step.
+    Raises CompositionRefused, also for what is about people and would be kept, and node.NodeMissing when the machine
+    cannot run the composition step.
     Source: Apollo Federation 2.9 composition, by @theguild/federation-composition.
     """
     folder = CONTRACTS / "compose"
@@ -87,7 +92,18 @@ def compose(parts: Sequence[tuple[SubgraphEntry, str]]) -> str:
     if "errors" in answer:
         raise CompositionRefused([_explain(e["code"], e["message"], parts) for e in answer["errors"]])
     text: str = answer["supergraph"]
+    if kept := list(Hints(parse(text)).contradictions()):
+        raise CompositionRefused([_kept_about_people(coordinate) for coordinate in kept])
     return text.rstrip() + "\n"
+
+
+def _kept_about_people(coordinate: str) -> str:
+    return spoken(
+        f"PERSONAL_DATA_CACHED ({coordinate}): it is @personalData and would be kept by @cacheControl, its own or that of "
+        "what holds it. Say @cacheControl(maxAge: 0) on it, or take the other hint away.",
+        f"PERSONAL_DATA_CACHED ({coordinate})\u00a0: ce champ porte @personalData et serait gardé par un @cacheControl, le "
+        "sien ou celui de ce qui le contient. Mettez-y @cacheControl(maxAge: 0), ou retirez l’autre indication.",
+    )
 
 
 def _explain(code: str, message: str, parts: Sequence[tuple[SubgraphEntry, str]]) -> str:

@@ -19,6 +19,9 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+Headers = tuple[tuple[bytes, bytes], ...]
+
+NO_STORE: Headers = ((b"cache-control", b"no-store"),)
 GRAPHQL = b"application/graphql-response+json"
 JSON = b"application/json"
 EVENTS = b"text/event-stream"
@@ -73,7 +76,7 @@ class Exchange:
         """Requests by subgraph: how many, and their time in milliseconds, side by side or not."""
         return {name: {"count": int(n), "ms": round(s * 1000, 2)} for name, (n, s) in self._fetched.items()}
 
-    async def reply(self, status: int, body: bytes, more: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    async def reply(self, status: int, body: bytes, more: Headers = (), caching: Headers = NO_STORE) -> None:
         """Write a whole answer. An event stream was asked for and refused: told as JSON."""
         media_type = GRAPHQL if self.media_type == GRAPHQL else JSON
         if len(body) >= self._compress_from and compression.takes_gzip(self.headers.get(b"accept-encoding", b"")):
@@ -85,7 +88,7 @@ class Exchange:
             (b"x-request-id", self.request_id.encode()),
             (b"content-language", self.language.value.encode()),
             (b"vary", b"Accept, Accept-Encoding, Accept-Language, Authorization"),
-            (b"cache-control", b"no-store"),
+            *caching,
             *more,
         ]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})

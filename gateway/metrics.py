@@ -17,6 +17,8 @@ PLANNING = Histogram("onedoor_planning_seconds", "Time to plan an operation", bu
 SUBGRAPH_REQUESTS = Counter("onedoor_subgraph_fetches", "Requests sent to a subgraph", ("subgraph",))
 SUBGRAPH_ERRORS = Counter("onedoor_subgraph_errors", "Requests that a subgraph did not answer", ("subgraph", "code"))
 RETRIES = Counter("onedoor_subgraph_retries", "Queries sent to a subgraph once more", ("subgraph",))
+SHARED = Counter("onedoor_subgraph_fetches_shared", "Fetches answered by a request that was under way", ("subgraph",))
+RESPONSE_CACHE = Counter("onedoor_response_cache", "Looks for a kept answer: hit or miss", ("outcome",))
 BREAKER = Gauge(
     "onedoor_subgraph_breaker",
     "Circuit breaker: 0 closed, 1 half-open, 2 open",

@@ -40,6 +40,7 @@ from gateway.engine.planner import NoResolvablePath, plan_operation
 from gateway.engine.projection import Projection
 from gateway.engine.supergraph import Supergraph
 from gateway.errors import Invalid, Refused, Unfit
+from gateway.hints import Hints, Policy
 from gateway.limits import OverLimit
 from gateway.settings import Limits
 from gateway.weights import Weights
@@ -57,10 +58,10 @@ _META = ("__schema", "__type")
 class Variant:
     """An operation for given values of its conditions: what it costs, how it is fetched and how its answer looks."""
 
-    __slots__ = ("plan", "price", "projection")
+    __slots__ = ("plan", "policy", "price", "projection")
 
-    def __init__(self, plan: Plan, projection: Projection, price: Price) -> None:
-        self.plan, self.projection, self.price = plan, projection, price
+    def __init__(self, plan: Plan, projection: Projection, price: Price, policy: Policy | None = None) -> None:
+        self.plan, self.projection, self.price, self.policy = plan, projection, price, policy
 
 
 class Operation:
@@ -70,6 +71,7 @@ class Operation:
         self,
         supergraph: Supergraph,
         weights: Weights,
+        hints: Hints,
         bounds: Limits,
         document_hash: str,
         document: DocumentNode,
@@ -81,7 +83,7 @@ class Operation:
         self.name = node.name.value if node.name else ""
         self.document_hash = document_hash
         self.spent = metrics.cost_of(self.name)
-        self._supergraph, self._weights, self._bounds = supergraph, weights, bounds
+        self._supergraph, self._weights, self._hints, self._bounds = supergraph, weights, hints, bounds
         self._document, self._node, self._suggest = document, node, suggest
         self.conditions = condition_variables(document)
         self._variants: dict[tuple[tuple[bool, ...], frozenset[str]], Variant] = {}
@@ -136,7 +138,11 @@ class Operation:
                 plan = plan_operation(self._supergraph, self._document, self._node, conditions, labels)
         except NoResolvablePath as error:
             raise Refused(own.NO_PLAN, in_graphql=True, detail=str(error)) from None
-        return Variant(plan, Projection(self._supergraph.api_schema, self._document, self._node, conditions), cost)
+        projection = Projection(self._supergraph.api_schema, self._document, self._node, conditions)
+        policy = self._hints.policy(self._document, self._node, conditions)
+        if policy and (projection.introspects or any(self._hints.personal(f.document) for f in plan.fetches)):
+            policy = None
+        return Variant(plan, projection, cost, policy)
 
     def introspected(self, given: dict[str, Any]) -> dict[str, Any]:
         """What the operation asks of the schema itself, by response key. Source: GraphQL specification, section 4."""
@@ -153,6 +159,7 @@ class Operations:
     ) -> None:
         self.supergraph, self._documents = supergraph, documents
         self._weights = Weights(supergraph.document, supergraph.api_schema)
+        self._hints = Hints(supergraph.document)
         self._bounds, self._most, self._suggest = bounds, remembered, shows_schema
         self._rules = specified_rules if shows_schema else (*specified_rules, NoSchemaIntrospectionCustomRule)
         self._known: OrderedDict[tuple[str, str | None], Operation] = OrderedDict()
@@ -206,7 +213,14 @@ class Operations:
         if node is None:
             raise Refused(faults.UNKNOWN_OPERATION, in_graphql=True)
         return Operation(
-            self.supergraph, self._weights, self._bounds, document_hash, document, node, suggest=self._suggest
+            self.supergraph,
+            self._weights,
+            self._hints,
+            self._bounds,
+            document_hash,
+            document,
+            node,
+            suggest=self._suggest,
         )
 
     def _parsed(self, text: str) -> DocumentNode:

@@ -16,8 +16,9 @@ from gateway.access_log import AccessLog
 from gateway.departures import ClientLeft, Departures
 from gateway.engine.execution import Execution, Request
 from gateway.errors import Refused
-from gateway.exchange import EVENTS, Asked, Exchange, Receive, Scope, Send, read
+from gateway.exchange import EVENTS, NO_STORE, Asked, Exchange, Receive, Scope, Send, read
 from gateway.operations import Operation, Operations, Variant
+from gateway.responses import Responses
 from gateway.settings import Settings
 from gateway.subgraphs import NoAnswer, Subgraphs, forwarded
 from services.kit import faults, logs
@@ -43,6 +44,7 @@ class Pipeline:
     ) -> None:
         self._operations, self._subgraphs, self._verifier, self._settings = operations, subgraphs, verifier, settings
         self._departures = departures
+        self._responses = Responses(settings.response_cache_bytes)
         self._origins = frozenset(origin.encode() for origin in settings.cors_origins)
         self._access_log = access_log
 
@@ -103,6 +105,12 @@ class Pipeline:
             raise Refused(faults.METHOD_NOT_ALLOWED)
         explains = explain.asked(exchange)
         variant = self._variant(operation, asked, exchange)
+        policy, key, now = variant.policy, None, asyncio.get_running_loop().time
+        if policy is not None and not explains:
+            key = self._responses.key(variant, policy, asked.variables, exchange)
+            if key is not None and (kept := self._responses.find(key, exchange, now())) is not None:
+                await exchange.reply(200, kept.body, caching=kept.headers(now()))
+                return 200
         execution = Execution(variant.plan, asked.variables)
         if not variant.plan.fetches:
             pass
@@ -114,7 +122,11 @@ class Pipeline:
         if variant.projection.introspects:
             execution.data.update(operation.introspected(asked.variables))
         body = self._shaped(variant, execution, exchange)
-        await exchange.reply(200, explain.explained(body, exchange, operation, variant.plan) if explains else body)
+        caching = NO_STORE
+        if policy is not None and key is not None and not execution.errors:
+            caching = self._responses.keep(key, body, policy, now())
+        body = explain.explained(body, exchange, operation, variant.plan) if explains else body
+        await exchange.reply(200, body, caching=caching)
         return 200
 
     def _variant(self, operation: Operation, asked: Asked, exchange: Exchange) -> Variant:

@@ -53,6 +53,8 @@ class Settings:
     limits: Limits = Limits()
     deadline_s: float = 15.0
     answer_bytes: int = 33_554_432
+    response_cache_bytes: int = 33_554_432  # 0 keeps no answers
+    shares_fetches: bool = False  # one request for all who ask a subgraph the same at the same time
     connections: int = 128  # to each subgraph at once
     queued: int = 512  # requests that wait for one of these; more are refused
     remembered_operations: int = 1_000
@@ -100,6 +102,8 @@ def gateway_settings(env: Mapping[str, str] = os.environ) -> Settings:
         limits=Limits(
             **{f.name: number(env, f"LIMIT_{f.name.upper()}", getattr(Limits(), f.name)) for f in fields(Limits)}
         ),
+        response_cache_bytes=number(env, "RESPONSE_CACHE_BYTES", 33_554_432),
+        shares_fetches=switch(env, "SHARE_FETCHES"),
         connections=number(env, "SUBGRAPH_CONNECTIONS", 128),
         queued=number(env, "SUBGRAPH_QUEUE", 512),
         deadline_s=number(env, "DEADLINE_MS", 15_000) / 1000,

@@ -3,7 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -15,6 +16,7 @@ from gateway.engine.execution import Request
 from gateway.engine.supergraph import Supergraph
 from gateway.exchange import Exchange
 from gateway.guard import Guard, State
+from gateway.hints import Hints
 from gateway.settings import Settings
 from services.kit.faults import Fault
 
@@ -33,7 +35,9 @@ _FAULTS: Mapping[type[Exception], Fault] = {
     http1.TooLarge: own.SUBGRAPH_TOO_LARGE,
     http1.Malformed: own.SUBGRAPH_MALFORMED,
 }
-_FORWARDED = (b"authorization", b"traceparent", b"tracestate")
+_IDENTIFYING = (b"authorization",)  # who asks: answers may depend on it
+_TRACING = (b"traceparent", b"tracestate")
+_PASSING = (b"x-request-id: ", b"onedoor-deadline: ", *(name + b": " for name in _TRACING))  # differ per request
 _LOG = structlog.get_logger(__name__)
 
 
@@ -56,8 +60,22 @@ def forwarded(exchange: Exchange, deadline_s: float) -> bytes:
         b"accept-language: " + exchange.language.value.encode(),
         b"onedoor-deadline: %d" % int((time.time() + deadline_s) * 1000),  # Unix time in milliseconds
     ]
-    lines += [name + b": " + exchange.headers[name] for name in _FORWARDED if name in exchange.headers]
+    lines += [name + b": " + exchange.headers[name] for name in (*_IDENTIFYING, *_TRACING) if name in exchange.headers]
     return b"\r\n".join(lines) + b"\r\n"
+
+
+def identifying(exchange: Exchange) -> bytes:
+    """Who asks, as it is forwarded; empty for the public."""
+    return b"\r\n".join(exchange.headers[name] for name in _IDENTIFYING if name in exchange.headers)
+
+
+class _Flight:
+    """A request under way and how many wait for it."""
+
+    __slots__ = ("task", "waiting")
+
+    def __init__(self, task: "asyncio.Task[http1.Answer]") -> None:
+        self.task, self.waiting = task, 0
 
 
 class _Peer:
@@ -88,6 +106,10 @@ class Subgraphs:
         """
         self._peers: dict[str, _Peer] = {}
         self._fair_s = settings.deadline_s / 2
+        self._flights: dict[tuple[str, bytes, bytes], _Flight] = {}
+        self._is_personal: Callable[[str], bool] | None = None
+        if settings.shares_fetches:
+            self._is_personal = lru_cache(maxsize=1_000)(Hints(supergraph.document).personal)
         for subgraph in supergraph.subgraphs.values():
             address = settings.address(subgraph.name, subgraph.url)
             if not address:
@@ -110,6 +132,8 @@ class Subgraphs:
         try:
             # A mutation may have been carried out by the connection that died under it: it is never sent twice.
             again = fetch.kind == "query"
+            if self._is_personal and again and not self._is_personal(fetch.document):
+                return _result(await self._shared(peer, request.body, headers, begun, deadline))
             return _result(await self._post(peer, request.body, headers, begun, deadline, again=again))
         except (http1.Unreachable, http1.TooSlow, http1.Crowded, http1.TooLarge, http1.Malformed) as error:
             raise self._failed(peer.name, _FAULTS[type(error)], str(error)) from None
@@ -117,6 +141,34 @@ class Subgraphs:
             raise self._failed(peer.name, error.fault, "") from None
         finally:
             peer.timed.observe(time.perf_counter() - begun)
+
+    async def _shared(self, peer: _Peer, body: bytes, headers: bytes, begun: float, deadline: float) -> http1.Answer:
+        """An answer, by the request under way that asks the same for the same caller, else by one that others may join.
+
+        It is ended when nobody waits any more. Raises what _post raises.
+        """
+        lasting = b"\r\n".join(line for line in headers.split(b"\r\n") if not line.startswith(_PASSING))
+        key = peer.name, body, lasting
+        flight = self._flights.get(key)
+        joined = flight is not None
+        if flight is None:
+            posting = self._post(peer, body, headers, begun, deadline, again=True)
+            flight = self._flights[key] = _Flight(asyncio.ensure_future(posting))
+        else:
+            metrics.SHARED.labels(peer.name).inc()
+        flight.waiting += 1
+        try:
+            return await asyncio.shield(flight.task)
+        except http1.TooSlow:
+            if joined and asyncio.get_running_loop().time() < deadline:  # it was the other's time that was up
+                return await self._post(peer, body, headers, begun, deadline, again=True)
+            raise
+        finally:
+            flight.waiting -= 1
+            if (flight.task.done() or not flight.waiting) and self._flights.get(key) is flight:
+                del self._flights[key]
+            if not flight.waiting:
+                flight.task.cancel()
 
     async def _post(
         self, peer: _Peer, body: bytes, headers: bytes, begun: float, deadline: float, *, again: bool
