@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Executable, Select, inspect, select
 from sqlalchemy.engine import Result
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as TimedOut
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Mapper
 from sqlalchemy.types import TypeDecorator
@@ -34,6 +36,14 @@ def python_type(column: ColumnElement[Any]) -> type:
     kind = column.type
     held: type = (kind.impl_instance if isinstance(kind, TypeDecorator) else kind).python_type
     return held
+
+
+def is_unavailable(error: BaseException | None) -> bool:
+    """Whether an error says that the database cannot be used now: no connection is free in time, or none can be made.
+
+    Nothing was done then, or its transaction is rolled back with its connection: asking again later is safe.
+    """
+    return isinstance(error, TimedOut | OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
 
 
 class Db:
@@ -143,13 +153,18 @@ class Database:
         await self.engine.dispose()
 
 
-def connect(url: str, name: str, *, pool_size: int = 10, on_events: Callable[[], None] = lambda: None) -> Database:
-    """The database of a service. No connection is made yet. Statements may take 15 s, locks 5 s; times are UTC."""
+def connect(
+    url: str, name: str, *, pool_size: int = 10, patience_s: float = 5, on_events: Callable[[], None] = lambda: None
+) -> Database:
+    """The database of a service. No connection is made yet; who finds all in use waits for `patience_s`.
+
+    Statements may take 15 s, locks 5 s; times are UTC.
+    """
     engine = create_async_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=5,
+        pool_timeout=patience_s,
         pool_use_lifo=True,
         connect_args={
             "timeout": 5,

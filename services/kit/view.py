@@ -34,7 +34,7 @@ from opentelemetry.trace import SpanKind
 
 from services.kit import faults, logs, metrics
 from services.kit.caller import ANONYMOUS, Caller, from_claims
-from services.kit.database import Database
+from services.kit.database import Database, is_unavailable
 from services.kit.feed import Feed
 from services.kit.language import Language, negotiate, request_language
 from services.kit.operation import Operation
@@ -288,6 +288,9 @@ def _error(error: GraphQLError, fault: faults.Fault | None) -> dict[str, Any]:
         formed = faults.as_error(fault, request_id, {"detail": error.message})
     elif error.path is None:
         formed = faults.as_error(faults.VALUE_REFUSED, request_id, {"detail": error.message})
+    elif is_unavailable(original):
+        _LOG.warning("database_unavailable", path=error.path, reason=type(original).__name__)
+        formed = faults.as_error(faults.UNAVAILABLE, request_id)
     else:
         cause = original or error
         _LOG.error("fault", path=error.path, exc_info=(type(cause), cause, cause.__traceback__))

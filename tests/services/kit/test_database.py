@@ -7,12 +7,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 
-from services.kit.database import Database, Db
+from clusters.local.processes import free_port
+from services.kit.database import Database, Db, connect
 from services.kit.testing.client import Client
 from services.kit.testing.database import statements
 from services.kit.text import Text
 from tests.services.kit.conftest import count, issue
-from tests.services.sample_service.service import PermitIssued, WaterPermit
+from tests.services.sample_service.service import PermitIssued, WaterPermit, service
 
 
 def permit(number: str, lake: str = "Simcoe", business: str = "123456789") -> WaterPermit:
@@ -173,3 +174,36 @@ class TestText:
         await reader.session.close()
         assert found is not None
         assert found.purpose == Text(en=None, fr="Glace")
+
+
+class TestADatabaseThatCannotBeUsed:
+    """Is told as such, with the advice to come back, and not as a fault of ours."""
+
+    ASKED = "{ waterPermits(first: 1) { edges { cursor } } }"
+
+    async def test_when_every_connection_is_in_use(self, db: Database) -> None:
+        url = db.engine.url.render_as_string(hide_password=False)
+        crowded = connect(url, "test", pool_size=1, patience_s=0.05)
+        async with crowded.transaction() as held:
+            await held.execute(text("select 1"))
+            answer = await Client(service, crowded).run(self.ASKED, "water:read")
+        assert answer.codes == ["SERVICE_UNAVAILABLE"]
+        assert (await Client(service, crowded).run(self.ASKED, "water:read")).codes == []
+        await crowded.close()
+
+    async def test_when_nobody_listens(self) -> None:
+        away = connect(f"postgresql+asyncpg://u:p@127.0.0.1:{free_port()}/none", "test")
+        answer = await Client(service, away).run(self.ASKED, "water:read")
+        assert answer.codes == ["SERVICE_UNAVAILABLE"]
+        assert "127.0.0.1" not in str(answer.body)
+        await away.close()
+
+    async def test_when_its_connection_dies(self, db: Database) -> None:
+        client = Client(service, db)
+        assert (await client.run(self.ASKED, "water:read")).codes == []
+        async with db.transaction() as other:
+            others = "from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"
+            await other.execute(text(f"select pg_terminate_backend(pid) {others}"))
+        answers = [await client.run(self.ASKED, "water:read") for _ in range(8)]
+        assert {code for answer in answers for code in answer.codes} <= {"SERVICE_UNAVAILABLE"}
+        assert answers[-1].codes == []
