@@ -11,7 +11,6 @@ from locust import LoadTestShape, events
 from locust.env import Environment
 
 from loadtests import picture, promises, verdict
-from loadtests.shapes import stages
 from loadtests.users import TASKS_PER_USER_S, BusinessOwner, Citizen, Inspector, Officer, Visitor
 
 __all__ = ["BusinessOwner", "Citizen", "Inspector", "Officer", "Shape"]
@@ -19,7 +18,8 @@ __all__ = ["BusinessOwner", "Citizen", "Inspector", "Officer", "Shape"]
 FASTEST_CHANGE = 100.0  # users per second that come or go; Locust warns above
 LOG = logging.getLogger("loadtests")
 PROMISES = promises.read()
-STAGES = stages(os.environ.get("SHAPE", "smoke"), PROMISES)
+SHAPE = os.environ.get("SHAPE", "smoke")
+STAGES = PROMISES.stages(SHAPE)
 Visitor.host = os.environ.get("ONEDOOR_URL", Visitor.host)
 
 
@@ -75,5 +75,6 @@ def judge(environment: Environment, **_: Any) -> None:
         LOG.error(reason)
     LOG.info("verdict: %s; the generator used at most %.0f%% of a processor", verdict.WORDS[outcome.exit_code], busiest)
     if prefix := os.environ.get("REPORT"):
-        picture.draw(environment.stats.history, f"{prefix}.png", os.environ.get("SHAPE", "smoke"))
+        title = f"{SHAPE}: {verdict.WORDS[outcome.exit_code]}"
+        picture.draw(environment.stats.history, f"{prefix}.png", title, STAGES, PROMISES.latency_ms["default"])
     environment.process_exit_code = outcome.exit_code

@@ -51,5 +51,5 @@ class TestPromises:
     def test_a_missing_entry_is_named(self, tmp_path: Path) -> None:
         broken = tmp_path / "thresholds.toml"
         broken.write_text("[rates]\neveryday = 1\n")
-        with pytest.raises(KeyError, match="monday_morning_factor"):
+        with pytest.raises(KeyError, match="shapes"):
             promises.read(broken)
