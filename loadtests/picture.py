@@ -59,7 +59,7 @@ def draw(history: Sequence[dict[str, Any]], file: str, title: str, stages: Seque
     below.set_xlabel("seconds since the start")
     below.set_xlim(0, edges[-1])
     for axes in (above, below):
-        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, borderaxespad=0.2)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(file, dpi=110)
