@@ -1,12 +1,35 @@
 """The entry point of `onedoor`, and of `python -m clusters`."""
 
+import gettext
 import signal
+
+from clusters.spoken import is_french
+
+# The words of Typer's own that it lets be translated; what it does not (`Usage`, why an option is wrong) stays English.
+FRENCH = {
+    "Aborted.": "Interrompu.",
+    "Arguments": "Arguments",
+    "Commands": "Commandes",
+    "Error": "Erreur",
+    "Missing command.": "Il manque la commande.",
+    "No such command {name!r}.": "Aucune commande ne s’appelle {name!r}.",
+    "Options": "Options",
+    "Try [blue]'{command_path} {help_option}'[/] for help.": "Voyez [blue]{command_path} {help_option}[/].",
+    "[default: {}]": "[par défaut\u00a0: {}]",
+    "[env var: {}]": "[variable\u00a0: {}]",
+    "[required]": "[obligatoire]",
+    "default: {default}": "par défaut\u00a0: {default}",
+    "env var: {var}": "variable\u00a0: {var}",
+    "required": "obligatoire",
+}
 
 
 def main() -> None:
     """Run the command line. Until a command says otherwise, Ctrl-C ends it at once and without a stack, while it is still
     importing what it needs."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if is_french():
+        gettext.gettext = lambda message: FRENCH.get(message, message)  # before Typer takes the function
     from clusters.cli import app
 
     app()

@@ -67,7 +67,9 @@ def up(
             metavar="NAME...", help=spoken("Only these parts and what they need", "Ces parties et ce qu’il leur faut")
         ),
     ] = None,
-    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,  # what follows the first name of --only
+    more: Annotated[
+        list[str] | None, typer.Argument(hidden=True, metavar="NAME")
+    ] = None,  # what follows the first name of --only
 ) -> None:
     with _explained():
         from clusters.local import up as local
@@ -109,7 +111,9 @@ def down(data: Data = None) -> None:
 def logs(
     name: Annotated[str, typer.Argument(help=spoken("A part, or onedoor itself", "Une partie, ou onedoor"))],
     data: Data = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1)] = 200,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=1, help=spoken("How many of the last", "Combien des dernières"))
+    ] = 200,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help=spoken("Go on as it grows", "Continuer à mesure"))
     ] = False,
@@ -125,8 +129,15 @@ def gateway(
     supergraph: Annotated[
         Path, typer.Option(help=spoken("Supergraph file", "Fichier du supergraphe"), exists=True, dir_okay=False)
     ],
-    port: Annotated[int, typer.Option(min=1, max=65_535)] = 8000,
-    host: Annotated[str, typer.Option()] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=1, max=65_535, envvar="PORT", help=spoken("Where it answers", "Où elle répond"))
+    ] = 8000,
+    host: Annotated[
+        str,
+        typer.Option(
+            envvar="HOST", help=spoken("0.0.0.0: to other machines too", "0.0.0.0\u00a0: à d’autres postes aussi")
+        ),
+    ] = "127.0.0.1",
     workers: Annotated[
         int, typer.Option(min=1, max=64, help=spoken("Processes on the port", "Processus sur le port"))
     ] = 1,
@@ -195,8 +206,18 @@ def demo(as_json: AsJson = False) -> None:
 
 @app.command("import", help=spoken("Import a real file into a service.", "Importer un fichier réel dans un service."))
 def import_(
-    source: Annotated[str, typer.Argument(help=spoken("What the file is", "Ce qu’est le fichier"))],
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help=spoken(
+                "What the file is: ontario-locations, hsds, dinesafe or contact-centres",
+                "Ce qu’est le fichier\u00a0: ontario-locations, hsds, dinesafe ou contact-centres",
+            )
+        ),
+    ],
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, readable=True, help=spoken("The file", "Le fichier"))
+    ],
     rejects: Annotated[
         Path | None, typer.Option(help=spoken("Write refused rows here", "Y écrire les lignes refusées"))
     ] = None,

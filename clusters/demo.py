@@ -30,11 +30,15 @@ def run(*, as_json: bool) -> int:
     """Walk the journey. Returns 0, or 1 when a step was not as promised."""
     endpoint, issuer = addresses()
     console = Console(highlight=False)
+
+    def sign_in(user: str) -> str:
+        return signin.access_token(issuer, user, f"{user}-onedoor")
+
     steps: list[Step] = []
     broken = ""
     with httpx.Client(timeout=15) as http:
         try:
-            for step in journey(endpoint, http, lambda user: signin.access_token(issuer, user, f"{user}-onedoor")):
+            for step in journey(endpoint, http, sign_in, Language.FR if is_french() else Language.EN):
                 steps.append(step)
                 if not as_json:
                     _show(console, step)
@@ -77,5 +81,5 @@ def _details(step: Step) -> list[str]:
         case _:
             business = answer["business"]
             near = [f"{h['distanceM'] / 1000:.1f} km  {h['service']['name']['in']}" for h in business["helpNearby"]]
-            risk = f"risque {business['riskScore']['score']} ({business['riskScore']['band']})"
+            risk = f"{spoken('risk', 'risque')} {business['riskScore']['score']} ({business['riskScore']['band']})"
             return [risk, *near, *(s["name"]["in"] for s in answer["governmentService"]["standards"])]

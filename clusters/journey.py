@@ -42,14 +42,16 @@ class Step:
 class Door:
     """The front door as a client sees it: named operations in, checked data out."""
 
-    def __init__(self, endpoint: str, http: httpx.Client, token: str = "") -> None:
-        self.endpoint, self._http, self.token = endpoint, http, token
+    def __init__(self, endpoint: str, http: httpx.Client, language: Language) -> None:
+        self.endpoint, self._http, self._language, self.token = endpoint, http, language, ""
 
-    def ask(self, operation: str, language: Language = Language.EN, **variables: object) -> Json:
-        """The operation's data. Raises JourneyBroken for any error in the answer."""
+    def ask(self, operation: str, language: Language | None = None, **variables: object) -> Json:
+        """The operation's data, in the client's language if in no other. Raises JourneyBroken for any error in the answer."""
         try:
             answer = self._http.post(
-                self.endpoint, json=_body(operation, variables), headers=self._headers(language, "application/json")
+                self.endpoint,
+                json=_body(operation, variables),
+                headers=self._headers(language or self._language, "application/json"),
             )
             got = answer.json()
         except (httpx.HTTPError, ValueError) as problem:
@@ -58,7 +60,7 @@ class Door:
 
     def watch(self, operation: str, **variables: object) -> Iterator[Json]:
         """Each result of a subscription, until the door says that it is complete. Raises JourneyBroken."""
-        headers = self._headers(Language.EN, "text/event-stream")
+        headers = self._headers(self._language, "text/event-stream")
         body = _body(operation, variables)
         deadline = time.monotonic() + PATIENCE_S
         try:
@@ -95,9 +97,9 @@ def free_name() -> str:
     return "".join(secrets.choice(_SYLLABLES) for _ in range(6)).title() + " Boulangerie Inc."
 
 
-def journey(endpoint: str, http: httpx.Client, sign_in: SignIn) -> Iterator[Step]:
+def journey(endpoint: str, http: httpx.Client, sign_in: SignIn, language: Language = Language.EN) -> Iterator[Step]:
     """Walk the whole journey, step by step. Raises JourneyBroken at the first that is not as promised."""
-    walk = _Walk(Door(endpoint, http))
+    walk = _Walk(Door(endpoint, http, language))
     yield walk.step("sign-in", lambda: walk.signs_in(sign_in), "signs in", "ouvre une session")
     yield walk.step("identical", walk.identical, f"{CALLED} is taken", f"{CALLED} est pris")
     yield walk.step("similar", walk.similar, f"{ALIKE} is similar to it", f"{ALIKE} y ressemble")

@@ -1,11 +1,15 @@
 """The command line as programs and people meet it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from clusters.importing import SOURCES
+
+COMMANDS = ("up", "status", "down", "logs", "gateway", "plan", "token", "demo", "import", "compose")
 ONEDOOR = (sys.executable, "-m", "clusters")
 
 
@@ -22,6 +26,26 @@ class TestHelp:
 
     def test_it_speaks_french_where_the_locale_does(self) -> None:
         assert "Faire tourner toute la province sur ce poste." in onedoor("--help", lang="fr_CA.UTF-8").stdout
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    @pytest.mark.parametrize("lang", ["C.UTF-8", "fr_CA.UTF-8"])
+    def test_every_command_explains_itself_and_each_of_its_options(self, command: str, lang: str) -> None:
+        done = onedoor(command, "--help", lang=lang)
+        assert done.returncode == 0, done.stderr
+        assert ("Arguments" in done.stdout or "Options" in done.stdout) and "Error" not in done.stdout
+        for line in done.stdout.splitlines():  # an option's line holds its name, its kind, and then words
+            if match := re.match(r"^│ \*?\s+(--?[a-z-]+|[a-z]+)(?:\s+-[a-z])?\s+<[^>]+>(?: \[[^\]]+\])?(.*)│$", line):
+                assert re.search(r"[A-Za-zÀ-ÿ0-9]{3}", match[2].replace("[default", "").replace("[par", "")), line
+
+    def test_the_frame_around_the_help_is_french_too(self) -> None:
+        shown = onedoor("gateway", "--help", lang="fr_CA.UTF-8").stdout
+        assert "[obligatoire]" in shown
+        assert "[par défaut\u00a0: 8000]" in shown
+        assert "Aucune commande ne s’appelle 'upp'" in onedoor("upp", lang="fr_CA.UTF-8").stderr
+
+    def test_import_names_its_sources(self) -> None:
+        shown = " ".join(onedoor("import", "--help").stdout.split())
+        assert all(source in shown for source in SOURCES)
 
 
 class TestExitCodes:
