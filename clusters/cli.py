@@ -146,9 +146,11 @@ def gateway(
     if workers > 1:
         os.environ["WORKERS"] = str(workers)
     os.environ.setdefault("ONEDOOR_MODE", "local")
-    from gateway.__main__ import serve
-
     with _explained():
+        from clusters.local.processes import require_free
+        from gateway.__main__ import serve
+
+        require_free(port, "gateway", host)
         serve()
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import errno
 import os
 import signal
 import socket
@@ -231,19 +232,20 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether a server could listen there now (a port in TIME_WAIT counts as free, as it does for servers)."""
+    """Whether nobody listens there (a port in TIME_WAIT counts as free, as it does for servers). What else may keep a server
+    from it, a right or a host that is none, that server says itself."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
-        except OSError:
-            return False
+        except OSError as problem:
+            return problem.errno != errno.EADDRINUSE
         return True
 
 
-def require_free(port: int, name: str) -> None:
+def require_free(port: int, name: str, host: str = "127.0.0.1") -> None:
     """Raises StartFailed when somebody holds the port."""
-    if not is_free(port):
+    if not is_free(port, host):
         raise StartFailed(
             spoken(
                 f"port {port}, meant for {name}, is held by another program",

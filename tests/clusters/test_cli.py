@@ -1,6 +1,7 @@
 """The command line as programs and people meet it."""
 
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from clusters.importing import SOURCES
+from clusters.topology import SUPERGRAPH
 
 COMMANDS = ("up", "status", "down", "logs", "gateway", "plan", "token", "demo", "import", "compose")
 ONEDOOR = (sys.executable, "-m", "clusters")
@@ -51,6 +53,13 @@ class TestHelp:
 class TestExitCodes:
     def test_a_misspelt_command_is_2(self) -> None:
         assert onedoor("opne").returncode == 2
+
+    def test_a_gateway_whose_port_is_taken_is_1_with_a_sentence(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            done = onedoor("gateway", "--supergraph", str(SUPERGRAPH), "--port", str(port))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"onedoor: port {port}, meant for gateway, is held by another program\n"
 
     def test_nothing_running_is_3(self, tmp_path: Path) -> None:
         assert onedoor("status", "--data", str(tmp_path)).returncode == 3
