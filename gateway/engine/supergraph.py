@@ -306,12 +306,13 @@ class _Reader:
                 raise SupergraphRefused(f"{coordinate} uses @fromContext, which is not supported yet.")
             if arguments.get("graph"):
                 requires, provides = arguments.get("requires"), arguments.get("provides")
+                label = str(arguments.get("overrideLabel") or "")
                 graphs[str(arguments["graph"])] = FieldIn(
                     type=parse_type(str(arguments["type"])) if arguments.get("type") else node.type,
-                    external=bool(arguments.get("external") or arguments.get("usedOverridden")),
+                    external=bool(arguments.get("external") or (arguments.get("usedOverridden") and not label)),
                     requires=selection(str(requires)) if requires else None,
                     provides=selection(str(provides)) if provides else None,
-                    label=str(arguments.get("overrideLabel") or ""),
+                    label=label,
                     takes=bool(arguments.get("override")),
                 )
         if not joined:

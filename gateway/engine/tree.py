@@ -58,24 +58,12 @@ class Tree:
         self.children: dict[Step, Tree] = {}
         self.cost = 0
 
-    def add(self, steps: Iterable[tuple[Step, Place | None, int]]) -> int:
-        """Add a way; returns what it cost beyond what was there."""
-        tree, added = self, 0
+    def add(self, steps: Iterable[tuple[Step, Place | None, int]]) -> None:
+        """Add a way; `cost` grows by what it costs beyond what was there."""
+        tree = self
         for step, place, cost in steps:
             following = tree.children.get(step)
             if following is None:
                 following = tree.children[step] = Tree(place)
-                added += cost
+                self.cost += cost
             tree = following
-        self.cost += added
-        return added
-
-    def price(self, steps: Iterable[tuple[Step, Place | None, int]]) -> int:
-        """What a way would cost beyond what is there."""
-        tree: Tree | None = self
-        added = 0
-        for step, _, cost in steps:
-            tree = tree.children.get(step) if tree is not None else None
-            if tree is None:
-                added += cost
-        return added

@@ -392,7 +392,8 @@ class World:
             data, errors, plan = self.federated(document, variables)
         except AssertionError as error:
             return str(error)
-        if orjson.dumps(data) != orjson.dumps(expected) or bool(errors) != faulty or calls != self.calls:
+        alike = expected is None or calls == self.calls  # a lost answer leaves it open how many mutations ran
+        if orjson.dumps(data) != orjson.dumps(expected) or bool(errors) != faulty or not alike:
             return f"expected {expected}\ngot      {data}\nerrors   {errors[:3]}\n{plan}"
         return None
 
