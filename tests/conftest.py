@@ -8,7 +8,7 @@ collects. Data goes to a temporary folder; PostgreSQL runs without fsync, since 
 import asyncio
 import os
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from clusters.local import nats, postgres, state
-from clusters.local.processes import free_port
+from clusters.local.processes import end, free_port, spawn, wait_until
 from clusters.topology import PARTS
 from services.kit.testing.database import template
 
@@ -87,6 +87,11 @@ def open_province() -> Iterator[state.State]:
         yield running
 
 
+def _is_up(folder: Path) -> bool:
+    found = state.running(folder)
+    return found is not None and found.is_ready
+
+
 @contextmanager
 def province(changed: Mapping[str, str] | None = None) -> Iterator[state.State]:
     """A province of its own while the block lasts; `changed` are variables that it is given."""
@@ -96,15 +101,15 @@ def province(changed: Mapping[str, str] | None = None) -> Iterator[state.State]:
     ports = {part.port_variable: str(free_port()) for part in PARTS}
     given = [name for name in os.environ if name.endswith("_URL") and not name.startswith("TEST_")]
     env = {name: value for name, value in os.environ.items() if name not in given} | ports | dict(changed or {})
+    log = folder / "up.log"
+    supervisor = spawn(
+        [*onedoor, "up", "--data", str(folder / "data")], log, env=env
+    )  # ends with this process at the latest
     try:
-        up = [*onedoor, "up", "--detach", "--data", str(folder)]
-        done = subprocess.run(up, env=env, capture_output=True, text=True, check=False, timeout=240)
-        assert done.returncode == 0, done.stdout + done.stderr
-        found = state.running(folder)
+        wait_until(lambda: _is_up(folder / "data"), supervisor, "the province", log, patience_s=240)
+        found = state.running(folder / "data")
         assert found is not None
         yield found
     finally:
-        subprocess.run(
-            [*onedoor, "down", "--data", str(folder)], env=env, capture_output=True, check=False, timeout=120
-        )
+        end(supervisor, signal.SIGTERM, patience_s=60)
         shutil.rmtree(folder, ignore_errors=True)

@@ -123,7 +123,6 @@ class Programs:
             no_reply=True,
         )
 
-        @self._subscriber
         async def answer(message: NatsMessage) -> None:
             asked = asked_of(message.body)
             if asked is None:
@@ -140,6 +139,8 @@ class Programs:
             task = asyncio.create_task(self._decide(asked, behaviour.delay_s, message))
             self._late[task] = message
             task.add_done_callback(lambda done: self._late.pop(done, None))
+
+        self._subscriber(answer)
 
     async def _decide(self, asked: ProgramRequested, delay_s: float, message: NatsMessage) -> None:
         """Decide when it is time. What cannot be sent stays in the stream and is asked again."""

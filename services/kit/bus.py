@@ -191,12 +191,13 @@ class Bus:
             no_reply=True,
         )
 
-        @subscribe
         async def consume(message: NatsMessage) -> None:
             raw = message.raw_message
             if await take(self._database, event, _decoded(message.body), raw.metadata.sequence.stream):
                 self.worker.wake()
             await message.ack()
+
+        subscribe(consume)
 
     def _follow(self, event: type[Event]) -> None:
         """A plain subscription that hands each event to the subscriptions of this process."""

@@ -24,7 +24,7 @@ def gateway_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A gateway by itself: no audit asks a subgraph anything."""
     port, log = free_port(), tmp_path_factory.mktemp("gateway") / "gateway.log"
     env = {name: value for name, value in os.environ.items() if name != "ISSUER_URL"}
-    command = [sys.executable, "-m", "clusters.cli", "gateway", "--supergraph", str(SUPERGRAPH), "--port", str(port)]
+    command = [sys.executable, "-m", "clusters", "gateway", "--supergraph", str(SUPERGRAPH), "--port", str(port)]
     process = spawn(command, log, env=env)
     try:
         wait_until(lambda: is_ready(f"127.0.0.1:{port}"), process, "the gateway", log, patience_s=60)

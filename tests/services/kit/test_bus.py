@@ -14,7 +14,7 @@ from nats.aio.client import Client as Nats
 from prometheus_client import REGISTRY
 from sqlmodel import select
 
-from services.kit import bus
+from services.kit import bus, inbox
 from services.kit.bus import Bus, Relay
 from services.kit.database import Database, Db
 from services.kit.events import Event, Outbox
@@ -141,7 +141,7 @@ class TestFromCommitToHandler:
     async def test_order_holds_when_one_commit_is_slow(
         self, db: Database, nats_url: str, heard: Heard, froze: type[Event], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        at_once = bus.take
+        at_once = inbox.take
 
         async def slow_at_times(database: Database, event: type[Event], held: Any, position: int) -> bool:
             if held["data"]["n"] in (
