@@ -1,7 +1,7 @@
 """One HTTP exchange: what a request is read into, and how an answer is written. Source: GraphQL over HTTP, draft 2025."""
 
 import math
-from collections.abc import Awaitable, Callable, Container, MutableMapping
+from collections.abc import Awaitable, Callable, Container, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -25,6 +25,7 @@ NO_STORE: Headers = ((b"cache-control", b"no-store"),)
 GRAPHQL = b"application/graphql-response+json"
 JSON = b"application/json"
 EVENTS = b"text/event-stream"
+NEXT, COMPLETE = b"event: next\ndata: ", b"event: complete\ndata:\n\n"
 _ACCEPTED = {GRAPHQL: GRAPHQL, JSON: JSON, EVENTS: EVENTS, b"application/*": JSON, b"*/*": JSON, b"": JSON}
 
 
@@ -77,9 +78,12 @@ class Exchange:
         return {name: {"count": int(n), "ms": round(s * 1000, 2)} for name, (n, s) in self._fetched.items()}
 
     async def reply(self, status: int, body: bytes, more: Headers = (), caching: Headers = NO_STORE) -> None:
-        """Write a whole answer. An event stream was asked for and refused: told as JSON."""
+        """Write a whole answer. To a client that takes nothing but an event stream it is the only event of one, unless it
+        failed as a whole."""
         media_type = GRAPHQL if self.media_type == GRAPHQL else JSON
-        if len(body) >= self._compress_from and compression.takes_gzip(self.headers.get(b"accept-encoding", b"")):
+        if self.media_type == EVENTS and status == 200:
+            media_type, body = EVENTS, NEXT + body + b"\n\n" + COMPLETE
+        elif len(body) >= self._compress_from and compression.takes_gzip(self.headers.get(b"accept-encoding", b"")):
             body = await compression.gzipped(body)
             more = (*more, (b"content-encoding", b"gzip"))
         headers = [
@@ -110,6 +114,11 @@ class Exchange:
             more = ((b"www-authenticate", b"Bearer"),)
         await self.reply(status, body, more)
         return status
+
+    @property
+    def takes_events(self) -> bool:
+        """Whether `Accept` allows an event stream, be it beside other forms and after them."""
+        return _media_type(self.headers.get(b"accept", b""), {EVENTS: EVENTS}) is not None
 
     async def begin_events(self) -> None:
         """Begin an answer as server-sent events."""
@@ -220,14 +229,14 @@ def _is_json(content_type: bytes) -> bool:
     return name != b"charset" or value.strip(b'" ') in (b"utf-8", b"utf8")
 
 
-def _media_type(accept: bytes) -> bytes | None:
+def _media_type(accept: bytes, forms: Mapping[bytes, bytes] = _ACCEPTED) -> bytes | None:
     """The form of the answer: the acceptable one of the highest weight, the first of equals. None when there is none."""
-    if accept in _ACCEPTED:
-        return _ACCEPTED[accept]
+    if accept in forms:
+        return forms[accept]
     best, found = 0.0, None
     for part in accept[:1000].lower().split(b","):
         media_type, _, parameters = part.partition(b";")
-        form = _ACCEPTED.get(media_type.strip())
+        form = forms.get(media_type.strip())
         weight = _weight(parameters)
         if form is not None and media_type.strip() and weight > best:
             best, found = weight, form

@@ -16,7 +16,7 @@ from gateway.access_log import AccessLog
 from gateway.departures import ClientLeft, Departures
 from gateway.engine.execution import Execution, Request
 from gateway.errors import Refused
-from gateway.exchange import EVENTS, NO_STORE, Asked, Exchange, Receive, Scope, Send, read
+from gateway.exchange import NO_STORE, Asked, Exchange, Receive, Scope, Send, read
 from gateway.operations import Operation, Operations, Variant
 from gateway.responses import Responses
 from gateway.settings import Settings
@@ -187,7 +187,7 @@ class Pipeline:
 
     async def _follow(self, exchange: Exchange, operation: Operation, asked: Asked, receive: Receive) -> int:
         """Answer a subscription as server-sent events. Raises Refused before the first of them."""
-        if exchange.media_type != EVENTS:
+        if not exchange.takes_events:
             raise Refused(own.SUBSCRIPTION_NEEDS_STREAM)
         variant = self._variant(operation, asked, exchange)
         request = Execution(variant.plan, asked.variables).ready()[0]

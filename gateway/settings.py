@@ -91,6 +91,8 @@ class Settings:
 
 def gateway_settings(env: Mapping[str, str] = os.environ) -> Settings:
     """The settings from the environment. Raises SettingMissing naming the variable."""
+    if switch(env, "TRUSTED_DOCUMENTS_ONLY"):
+        required(env, "TRUSTED_DOCUMENTS", "the manifest of the only documents to answer")
     urls = {name: url for name, url in env.items() if name.startswith(PREFIX) and url}
     return Settings(
         supergraph=Path(required(env, "SUPERGRAPH", "the supergraph file, e.g. contracts/supergraph.graphql")),

@@ -15,7 +15,7 @@ from gateway import faults as own
 from gateway import http1
 from gateway.engine.execution import Request
 from gateway.errors import Refused, of_subgraph
-from gateway.exchange import Exchange, Receive
+from gateway.exchange import COMPLETE, NEXT, Exchange, Receive
 from services.kit import faults
 from services.kit.faults import Fault
 
@@ -24,7 +24,6 @@ LONGEST_S = 3_600.0
 OPENING_S = 5.0
 HEARTBEAT_S = 15.0
 LARGEST_EVENT = 1_048_576
-_COMPLETE = b"event: complete\ndata:\n\n"
 
 
 async def begin(origin: http1.Origin, request: Request, headers: bytes) -> http1.Stream:
@@ -65,11 +64,11 @@ async def follow(
                 result, following = following.result(), None
                 await exchange.event(_next(await answer(result)))
     except StopAsyncIteration:
-        await exchange.event(_COMPLETE, last=True)
+        await exchange.event(COMPLETE, last=True)
     except TimeoutError:
-        await exchange.event(_failure(faults.DEADLINE_EXCEEDED, subgraph, exchange) + _COMPLETE, last=True)
+        await exchange.event(_failure(faults.DEADLINE_EXCEEDED, subgraph, exchange) + COMPLETE, last=True)
     except (ConnectionError, ValueError):
-        await exchange.event(_failure(own.SUBGRAPH_UNAVAILABLE, subgraph, exchange) + _COMPLETE, last=True)
+        await exchange.event(_failure(own.SUBGRAPH_UNAVAILABLE, subgraph, exchange) + COMPLETE, last=True)
     finally:
         upstream.close()
         for task in (gone, following):
@@ -80,7 +79,7 @@ async def follow(
 
 
 def _next(body: bytes) -> bytes:
-    return b"event: next\ndata: " + body + b"\n\n"
+    return NEXT + body + b"\n\n"
 
 
 def _failure(fault: Fault, subgraph: str, exchange: Exchange) -> bytes:

@@ -18,14 +18,11 @@ async function* events(response) {
 }
 
 async function fetcher(asked, options) {
-  const operations = options?.documentAST?.definitions.filter((d) => d.kind === "OperationDefinition") ?? [];
-  const chosen = operations.find((d) => d.name?.value === asked.operationName) ?? operations[0];
-  const streams = chosen?.operation === "subscription";
   const response = await fetch("/graphql", {
     method: "POST",
     headers: {
       "Content-Type": "application/json",
-      "Accept": streams ? "text/event-stream" : "application/graphql-response+json, application/json",
+      "Accept": "application/graphql-response+json, text/event-stream",
       "Accept-Language": document.documentElement.lang,
       ...options?.headers,
     },

@@ -246,8 +246,32 @@ class TestSubscriptions:
         assert b"SUBGRAPH_UNAVAILABLE" in content
         assert content.endswith(b"event: complete\ndata:\n\n")
 
-    async def test_it_needs_a_caller_who_takes_a_stream(self, wired: Wired) -> None:
-        reply = await wired.door.post(self.TEXT)
+    @pytest.mark.parametrize(
+        "accepted",
+        ["application/graphql-response+json, application/json, text/event-stream, multipart/mixed",
+         "application/json;q=0.9, text/event-stream;q=0.1"],
+    )  # fmt: skip
+    async def test_a_caller_may_take_other_forms_too(self, wired: Wired, accepted: str) -> None:
+        wired.books.play = playing(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", b"event: complete\ndata:\n\n"
+        )
+        reply = await wired.door.post(self.TEXT, {"accept": accepted})
+        assert reply.content == b"event: complete\ndata:\n\n"
+        assert "json" in (await wired.door.post("{ __typename }", {"accept": accepted})).headers["content-type"]
+
+    async def test_a_query_of_a_caller_who_takes_only_a_stream_is_its_only_event(self, wired: Wired) -> None:
+        wired.books.play = playing(http(BOOK))
+        reply = await wired.door.post('{ book(isbn: "1") { title } }', self.ASKS)
+        assert reply.headers["content-type"] == "text/event-stream; charset=utf-8"
+        assert reply.content == b"event: next\ndata: " + BOOK + b"\n\nevent: complete\ndata:\n\n"
+        refused = await wired.door.post("{ nothing }", self.ASKS)
+        assert b"GRAPHQL_VALIDATION_FAILED" in refused.content
+        assert refused.content.endswith(b"event: complete\ndata:\n\n")
+        assert (await wired.door.post(None, self.ASKS)).headers["content-type"].startswith("application/json")
+
+    @pytest.mark.parametrize("accepted", ["", "*/*", "application/json, text/event-stream;q=0"])
+    async def test_it_needs_a_caller_who_takes_a_stream(self, wired: Wired, accepted: str) -> None:
+        reply = await wired.door.post(self.TEXT, {"accept": accepted})
         assert (reply.status, reply.codes) == (406, ["SUBSCRIPTION_NEEDS_STREAM"])
 
     async def test_each_event_is_completed_from_the_other_subgraphs(self, wired: Wired) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from gateway.app import Gateway
 from gateway.documents import LONGEST_REGISTERED, MOST_REGISTERED, Documents, NotFound, hash_of, manifest
-from gateway.settings import Settings
-from services.kit.settings import Mode
+from gateway.settings import Settings, gateway_settings
+from services.kit.settings import Mode, SettingMissing
 from tests.gateway.conftest import SUPERGRAPH, Door, Json, Opening, Reply
 
 TEXT = '{ book(isbn: "1") { title } }'
@@ -125,6 +125,10 @@ class TestRegistered:
 
 
 class TestTheManifest:
+    def test_only_trusted_ones_without_any_is_refused_by_name(self) -> None:
+        with pytest.raises(SettingMissing, match="TRUSTED_DOCUMENTS is not set"):
+            gateway_settings({"SUPERGRAPH": "x", "TRUSTED_DOCUMENTS_ONLY": "1"})
+
     def test_a_gateway_starts_on_the_committed_one(self) -> None:
         path = Path(__file__).parents[2] / "contracts" / "trusted-documents.json"
         settings = Settings(SUPERGRAPH, Mode.TEST, trusted_documents=path, only_trusted_documents=True)

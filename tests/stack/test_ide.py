@@ -1,16 +1,28 @@
 """GraphiQL in a real browser, against the whole province, with nothing but the gateway to load from."""
 
 import json
+import secrets
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Request
 
 from clusters import signin
+from clusters.journey import Door
 from clusters.local import state
+from services.kit.language import Language
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("province")]
+
+
+APPLICATION = {
+    "name": "Seen As It Comes Inc.",
+    "legalType": "NAMED_CORPORATION",
+    "sector": "72",
+    "address": {"street": "100 Main Street East", "city": "Hamilton", "postalCode": "L8N 1G6"},
+}
 
 
 class Visit:
@@ -37,6 +49,11 @@ class Visit:
         self.page.keyboard.press("Control+A")
         self.page.keyboard.type(text)
         self.page.keyboard.press("Control+Enter")
+
+    def signs(self, token: str) -> None:
+        self.page.get_by_role("button", name="Headers").click()
+        self.page.locator(".graphiql-editor-tool .CodeMirror:visible").click()
+        self.page.keyboard.insert_text(json.dumps({"Authorization": f"Bearer {token}"}))
 
     def sees(self, text: str) -> None:
         self.page.locator(".result-window", has_text=text).wait_for()
@@ -77,9 +94,21 @@ class TestInABrowser:
     def test_a_token_goes_with_the_request(self, visit: Visit, open_province: state.State) -> None:
         tokens = signin.sign_in(open_province.environment["ISSUER_URL"], "owner", "owner-onedoor")
         visit.opens()
-        visit.page.get_by_role("button", name="Headers").click()
-        visit.page.locator(".graphiql-editor-tool .CodeMirror:visible").click()
-        visit.page.keyboard.insert_text(json.dumps({"Authorization": f"Bearer {tokens['access_token']}"}))
+        visit.signs(tokens["access_token"])
         visit.types("{ myBusinesses { edges { cursor")
         visit.sees("myBusinesses")
+        assert visit.complaints == []
+
+    def test_the_events_of_a_subscription_are_seen_as_they_come(self, visit: Visit, open_province: state.State) -> None:
+        with httpx.Client(timeout=15) as http:
+            door = Door(visit.url, http, Language.EN)
+            door.token = signin.sign_in(open_province.environment["ISSUER_URL"], "owner", "owner-onedoor")[
+                "access_token"
+            ]
+            drafted = door.ask("DraftApplication", input=APPLICATION | {"idempotencyKey": secrets.token_hex(16)})
+        application = drafted["draftApplication"]["id"]
+        visit.opens()
+        visit.signs(door.token)
+        visit.types(f'subscription {{ applicationStatusChanged(id: "{application}") {{ status')
+        visit.sees("DRAFT")
         assert visit.complaints == []
