@@ -1,7 +1,11 @@
 """The shape of the repository, as rules that a machine can read."""
 
 import ast
+import re
 import subprocess
+import tomllib
+from fnmatch import fnmatch
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -40,6 +44,18 @@ class TestFolders:
 
     def test_commands_of_the_repository_can_be_executed(self) -> None:
         assert [p.name for p in sorted((ROOT / ".ci").iterdir()) if not p.stat().st_mode & 0o111] == []
+
+
+class TestDependencies:
+    def test_each_that_the_project_names_has_its_line_of_reason(self) -> None:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+        named = [*project["project"]["dependencies"], *chain(*project["dependency-groups"].values())]
+        packages = {re.split(r"[<>=!~;\[ ]", requirement)[0] for requirement in named}
+        table = (ROOT / "docs" / "dependencies.md").read_text()
+        listed = re.findall(r"[\w*.-]+", " ".join(re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)))
+        assert [
+            p for p in sorted(packages) if not any(fnmatch(p, pattern) for pattern in listed if len(pattern) > 1)
+        ] == []
 
 
 class TestModules:
