@@ -98,6 +98,7 @@ def serve(settings: Settings | None = None) -> None:
         proxy_headers=False,  # nothing here reads the caller's address, so no forwarded one can be spoofed
         timeout_graceful_shutdown=math.ceil(settings.deadline_s) + 1,  # the slowest request still gets its answer
     )
+    sys.setswitchinterval(0.001)  # seconds that work on a thread may hold others up
     server = _Server(config, gateway)
     server.run(sockets)
     if not server.started:

@@ -9,6 +9,7 @@ import orjson
 
 from gateway import compression, cross_site, documents
 from gateway import faults as own
+from gateway.apart import Apart
 from gateway.errors import Refused
 from services.kit import faults, logs
 from services.kit.language import negotiate
@@ -32,7 +33,8 @@ _ACCEPTED = {GRAPHQL: GRAPHQL, JSON: JSON, EVENTS: EVENTS, b"application/*": JSO
 class Exchange:
     """A request's headers, made sense of, the means to answer it, and what it took for logs and operators.
 
-    `claims` are those of its token; `cost` that of its operation; `codes` of the errors told; `sent` the bytes of its answer.
+    `claims` are those of its token; `cost` that of its operation; `codes` of the errors told; `sent` the bytes of its answer;
+    `apart` does the work on its data once these are large.
     """
 
     __slots__ = (
@@ -40,6 +42,7 @@ class Exchange:
             "_compress_from",
             "_fetched",
             "_send",
+            "apart",
             "claims",
             "codes",
             "cost",
@@ -53,6 +56,7 @@ class Exchange:
 
     def __init__(self, scope: Scope, send: Send, compress_from: float = math.inf) -> None:
         self.scope, self._send, self._compress_from = scope, send, compress_from
+        self.apart: Apart | None = None
         self.claims: Claims | None = None
         self.cost = 0.0
         self.codes: list[str] = []

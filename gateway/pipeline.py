@@ -13,6 +13,7 @@ import structlog
 from gateway import errors, explain, metrics, subscriptions
 from gateway import faults as own
 from gateway.access_log import AccessLog
+from gateway.apart import Apart
 from gateway.departures import ClientLeft, Departures
 from gateway.engine.execution import Execution, Request
 from gateway.errors import Refused
@@ -20,7 +21,7 @@ from gateway.exchange import NO_STORE, Asked, Exchange, Receive, Scope, Send, re
 from gateway.operations import Operation, Operations, Variant
 from gateway.responses import Responses
 from gateway.settings import Settings
-from gateway.subgraphs import NoAnswer, Subgraphs, forwarded
+from gateway.subgraphs import Large, NoAnswer, Subgraphs, forwarded
 from services.kit import faults, logs
 from services.kit.language import request_language
 from services.kit.tokens import TokenRefused, Verifier, bearer
@@ -121,7 +122,10 @@ class Pipeline:
             await self._fetch_all(execution, exchange)
         if variant.projection.introspects:
             execution.data.update(operation.introspected(asked.variables))
-        body = self._shaped(variant, execution, exchange)
+        if exchange.apart is None:
+            body = self._shaped(variant, execution, exchange)
+        else:
+            body = await exchange.apart(self._shaped, variant, execution, exchange)
         caching = NO_STORE
         if policy is not None and key is not None and not execution.errors:
             caching = self._responses.keep(key, body, policy, now())
@@ -142,8 +146,8 @@ class Pipeline:
         headers = forwarded(exchange, deadline_s)
         running: set[asyncio.Task[None]] = set()
         try:
-            while not execution.done:
-                requests = execution.ready()
+            while running or not execution.done:
+                requests = execution.ready() if (apart := exchange.apart) is None else await apart(execution.ready)
                 if len(requests) == 1 and not running:  # the commonest wave needs no task
                     await self._fetch(execution, requests[0], headers, deadline, exchange)
                     continue
@@ -167,9 +171,17 @@ class Pipeline:
         except NoAnswer as error:
             name = request.fetch.subgraph
             told = errors.of_subgraph(error.fault, name, exchange.request_id, exchange.language)
-            execution.fail(request.fetch, told)
+            if exchange.apart is None:
+                execution.fail(request.fetch, told)
+            else:
+                await exchange.apart(execution.fail, request.fetch, told)
         else:
-            execution.receive(request.fetch, answer)
+            if type(answer) is Large and exchange.apart is None:
+                exchange.apart = Apart()
+            if exchange.apart is None:
+                execution.receive(request.fetch, answer)
+            else:
+                await exchange.apart(execution.receive, request.fetch, answer)
         finally:
             exchange.fetched(request.fetch.subgraph, time.perf_counter() - begun)
 

@@ -12,6 +12,7 @@ import structlog
 
 from gateway import faults as own
 from gateway import http1, metrics
+from gateway.apart import LARGE_BYTES, loads
 from gateway.engine.execution import Request
 from gateway.engine.supergraph import Supergraph
 from gateway.exchange import Exchange
@@ -47,6 +48,10 @@ class NoAnswer(Exception):
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.code)
         self.fault = fault
+
+
+class Large(dict[str, Any]):
+    """An answer of a megabyte or more: whatever is done with it is done on a thread, so that others do not wait."""
 
 
 class Addressless(Exception):
@@ -133,8 +138,12 @@ class Subgraphs:
             # A mutation may have been carried out by the connection that died under it: it is never sent twice.
             again = fetch.kind == "query"
             if self._is_personal and again and not self._is_personal(fetch.document):
-                return _result(await self._shared(peer, request.body, headers, begun, deadline))
-            return _result(await self._post(peer, request.body, headers, begun, deadline, again=again))
+                answer = await self._shared(peer, request.body, headers, begun, deadline)
+            else:
+                answer = await self._post(peer, request.body, headers, begun, deadline, again=again)
+            if len(answer.body) < LARGE_BYTES:
+                return _result(answer)
+            return Large(await asyncio.to_thread(_result, answer, loads))
         except (http1.Unreachable, http1.TooSlow, http1.Crowded, http1.TooLarge, http1.Malformed) as error:
             raise self._failed(peer.name, _FAULTS[type(error)], str(error)) from None
         except NoAnswer as error:
@@ -266,11 +275,11 @@ class Subgraphs:
         return NoAnswer(fault)
 
 
-def _result(answer: http1.Answer) -> Json:
+def _result(answer: http1.Answer, loads: Callable[[bytes], Any] = orjson.loads) -> Json:
     """The GraphQL result in an HTTP answer, whatever its status. Raises NoAnswer when there is none."""
     try:
-        result = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
+        result = loads(answer.body)
+    except ValueError:
         result = None
     if type(result) is dict:
         data, errors = result.get("data"), result.get("errors")
