@@ -116,7 +116,7 @@ async def _reading(request: Request) -> AsyncIterator[Db]:
     try:
         yield db
     finally:
-        await db.session.close()
+        await db.close()
 
 
 async def _lines(

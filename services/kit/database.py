@@ -58,6 +58,7 @@ class Db:
         self.emitted = 0
         self._turn = asyncio.Lock()
         self._loaders: dict[tuple[type, str], DataLoader[Any, Any]] = {}
+        self._batches: set[asyncio.Task[Any]] = set()
 
     async def one(self, model: type[R], key: Any) -> R | None:
         """The row of a primary key, or None. Batched."""
@@ -102,11 +103,27 @@ class Db:
         self.session.add(outbox_row(event))
         self.emitted += 1
 
+    async def halt(self) -> None:
+        """End the batches that nobody waits for any more: a batch runs by itself and outlives those who asked for it."""
+        for batch in self._batches:
+            batch.cancel()
+        if self._batches:
+            await asyncio.wait(self._batches)
+
+    async def close(self) -> None:
+        """Give the connection back; a transaction that is not committed is rolled back. The next statement begins anew."""
+        await self.halt()
+        await self.session.close()
+
     def _loader(self, model: type[R], column: str) -> DataLoader[Any, list[R]]:
         loader = self._loaders.get((model, column))
         if loader is None:
 
             async def load(keys: list[Any]) -> list[list[R]]:
+                batch = asyncio.current_task()
+                assert batch is not None  # noqa: S101 - a coroutine runs in a task
+                self._batches.add(batch)
+                batch.add_done_callback(self._batches.discard)
                 attribute = getattr(model, column)
                 statement = select(model).where(attribute.in_(keys)).order_by(*_primary_key(model))
                 found: dict[Any, list[R]] = defaultdict(list)
@@ -134,12 +151,15 @@ class Database:
         async with self._write() as session:
             db = Db(session)
             async with session.begin():
-                yield db
+                try:
+                    yield db
+                finally:
+                    await db.halt()
         if db.emitted:
             self.on_events()
 
     def reader(self) -> Db:
-        """A read-only unit of work; nothing is sent before its first statement. Close its session when done."""
+        """A read-only unit of work; nothing is sent before its first statement. Close it when done."""
         return Db(self._read())
 
     def trace(self) -> None:

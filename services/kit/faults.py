@@ -98,6 +98,12 @@ OPERATION_TOO_LARGE = _fault(
     "The operation is over a limit: {limit}. Ask for less at a time.",
     "L’opération dépasse une limite : {limit}. Demandez-en moins à la fois.",
 )
+OPERATION_TOO_DEEP = _fault(
+    "OPERATION_TOO_LARGE",
+    400,
+    "The operation or its answer is nested too deeply. Ask for less at a time.",
+    "L’opération ou sa réponse est imbriquée trop profondément. Demandez-en moins à la fois.",
+)
 REQUIRED_FIELD_MISSING = _fault(
     "REQUIRED_FIELD_MISSING",
     424,

@@ -31,4 +31,4 @@ class Operation:
     async def close(self) -> None:
         """End the reading transaction. After a mutation the next read begins anew and sees what was committed."""
         if self._reader is not None:
-            await self._reader.session.close()
+            await self._reader.close()

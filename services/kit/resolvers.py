@@ -48,7 +48,8 @@ def field(*, scope: str | None = None, requires: str | None = None, name: str | 
     return mark
 
 
-def injections(function: Function) -> dict[str, str]:
+@cache
+def injections(function: Function) -> Mapping[str, str]:
     """The parameters of a function that the kit provides, and what each one is."""
     return {
         p.name: _INJECTED[p.annotation]

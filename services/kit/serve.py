@@ -67,7 +67,7 @@ class Parts:
         try:
             reader = self.database.reader()
             await reader.execute(text("SELECT 1"))
-            await reader.session.close()
+            await reader.close()
             store = "ok"
         except Exception as error:
             store = type(error).__name__

@@ -9,7 +9,6 @@ import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
 
@@ -47,21 +46,12 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 LARGEST_BODY = 1_048_576
 MOST_TOKENS = 15_000
-MOST_ERRORS = 5
-REMEMBERED_DOCUMENTS = 1_000
+REMEMBERED_DOCUMENTS, LONGEST_REMEMBERED = 1_000, 20_000  # documents; characters of one
 LONGEST_S = 30.0
+WATCHED_AFTER_S = 0.1
 JSON_TYPES = ("application/json", "application/graphql-response+json")
 _LOG = structlog.get_logger(__name__)
 _TRACER = trace.get_tracer(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A parsed text with what is wrong with it, if anything. It is remembered, so it speaks no caller's language yet."""
-
-    node: DocumentNode | None
-    fault: faults.Fault | None = None
-    problems: tuple[GraphQLError, ...] = ()
 
 
 class Refused(Exception):
@@ -77,7 +67,7 @@ class GraphQLView:
 
     def __init__(self, schema: GraphQLSchema, database: Database, feed: Feed, verifier: Verifier | None) -> None:
         self._schema, self._database, self._feed, self._verifier = schema, database, feed, verifier
-        self._documents: OrderedDict[str, Document] = OrderedDict()
+        self._documents: OrderedDict[str, DocumentNode] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
@@ -113,17 +103,15 @@ class GraphQLView:
             if node.operation is OperationType.SUBSCRIPTION:
                 await self._stream(document, node, variables, operation, common, receive, send)
                 return kind, status, None
-            deadline_s = _deadline(headers)
-            answer = await self._execute(document, node, variables, operation, deadline_s)
-        except Refused as refused:
-            status = refused.fault.status
-            answer = {"errors": [faults.as_error(refused.fault, logs.request_id.get(), refused.values)]}
-        except Invalid as invalid:
-            status, answer = 400, {"errors": list(invalid.errors)}
+            answer = await self._execute(document, node, variables, operation, _deadline(headers), receive)
+            written = orjson.dumps(answer)
+        except Exception as problem:
+            status, answer = _refusal(problem)
+            written = orjson.dumps(answer)
         code = answer["errors"][0]["extensions"]["code"] if "errors" in answer else None
         if status >= 400:
             _LOG.info("request_refused", status=status, code=code)
-        await _reply(send, status, orjson.dumps(answer), common)
+        await _reply(send, status, written, common)
         return kind, status, code
 
     async def _read(self, scope: Scope, headers: dict[bytes, str], receive: Receive) -> dict[str, Any]:
@@ -145,7 +133,7 @@ class GraphQLView:
                 detail_en="the body must be an object whose “query” is a text",
                 detail_fr="le corps doit être un objet dont « query » est un texte",
             )
-        if not isinstance(body.get("variables") or {}, dict):
+        if not isinstance(body.get("variables"), dict | None):
             raise Refused(
                 faults.BAD_REQUEST,
                 detail_en="“variables” must be an object",
@@ -169,28 +157,32 @@ class GraphQLView:
             raise Refused(faults.UNAUTHENTICATED) from None
 
     def _understand(self, body: dict[str, Any]) -> tuple[DocumentNode, OperationDefinitionNode, dict[str, Any]]:
+        """The document, the operation in it and its variables. Raises Refused and Invalid."""
         text: str = body["query"]
         document = self._documents.get(text)
         if document is None:
-            document = self._documents[text] = self._parse(text)
+            document = self._parsed(text)
+            if len(text) <= LONGEST_REMEMBERED:
+                self._documents[text] = document
             if len(self._documents) > REMEMBERED_DOCUMENTS:
                 self._documents.popitem(last=False)
-        if document.node is None:
-            raise Invalid(tuple(_error(problem, document.fault) for problem in document.problems))
-        node = get_operation_ast(document.node, body.get("operationName"))
+        node = get_operation_ast(document, body.get("operationName"))
         if node is None:
             raise Refused(faults.UNKNOWN_OPERATION)
-        return document.node, node, body.get("variables") or {}
+        return document, node, body.get("variables") or {}
 
-    def _parse(self, text: str) -> Document:
+    def _parsed(self, text: str) -> DocumentNode:
+        """A text as a document that is valid for the schema. Raises Invalid, and Refused for one that is nested too deeply."""
         try:
-            node = parse(text, max_tokens=MOST_TOKENS, no_location=False)
-            problems = validate(self._schema, node, max_errors=MOST_ERRORS)
+            document = parse(text, max_tokens=MOST_TOKENS)
+            problems = validate(self._schema, document, max_errors=MOST_ERRORS)
         except GraphQLError as error:
-            return Document(None, faults.PARSE_FAILED, (error,))
+            raise Invalid((_error(error, faults.PARSE_FAILED),)) from None
         except RecursionError:
-            raise Refused(faults.OPERATION_TOO_LARGE, limit="depth") from None
-        return Document(None, faults.VALIDATION_FAILED, tuple(problems)) if problems else Document(node)
+            raise Refused(faults.OPERATION_TOO_DEEP) from None
+        if problems:
+            raise Invalid(tuple(_error(problem, faults.VALIDATION_FAILED) for problem in problems))
+        return document
 
     async def _execute(
         self,
@@ -199,9 +191,14 @@ class GraphQLView:
         variables: dict[str, Any],
         operation: Operation,
         deadline_s: float,
+        receive: Receive,
     ) -> dict[str, Any]:
+        """Run an operation until its deadline, or until nobody waits for it: then it is cancelled, its statement with it, and
+        its transaction is rolled back. Raises Refused DEADLINE_EXCEEDED."""
+        if deadline_s <= 0:
+            raise Refused(faults.DEADLINE_EXCEEDED)
         try:
-            async with asyncio.timeout(deadline_s):
+            async with asyncio.timeout(deadline_s) as limit, _while_waited_for(limit, receive):
                 result = execute(
                     self._schema,
                     document,
@@ -265,6 +262,18 @@ class Invalid(Exception):
         self.errors = errors
 
 
+def _refusal(problem: Exception) -> tuple[int, dict[str, Any]]:
+    """The status and the answer of a request that failed as a whole."""
+    if isinstance(problem, Invalid):
+        return 400, {"errors": list(problem.errors)}
+    if isinstance(problem, RecursionError) or "Recursion limit" in str(problem):  # the latter is orjson's, as a TypeError
+        problem = Refused(faults.OPERATION_TOO_DEEP)
+    if not isinstance(problem, Refused):
+        _LOG.error("fault", exc_info=problem)
+        problem = Refused(faults.INTERNAL)
+    return problem.fault.status, {"errors": [faults.as_error(problem.fault, logs.request_id.get(), problem.values)]}
+
+
 def answer_of(result: ExecutionResult) -> dict[str, Any]:
     """The JSON of a result: data as computed, errors coded, in the request's language, nothing internal in them."""
     answer: dict[str, Any] = {}
@@ -303,9 +312,10 @@ def _error(error: GraphQLError, fault: faults.Fault | None) -> dict[str, Any]:
 
 
 def _deadline(headers: dict[bytes, str]) -> float:
-    """Seconds that are left: Onedoor-Deadline is Unix time in milliseconds; never more than our own limit."""
+    """Seconds that are left, none or less when it has passed: Onedoor-Deadline is Unix time in milliseconds; never more than
+    our own limit, which also holds where the header cannot be read."""
     with contextlib.suppress(KeyError, ValueError, OverflowError):
-        return min(max(int(headers[b"onedoor-deadline"]) / 1000 - time.time(), 0.001), LONGEST_S)
+        return min(int(headers[b"onedoor-deadline"]) / 1000 - time.time(), LONGEST_S)
     return LONGEST_S
 
 
@@ -342,6 +352,26 @@ async def _reply(send: Send, status: int, body: bytes, common: list[tuple[bytes,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+@contextlib.asynccontextmanager
+async def _while_waited_for(limit: asyncio.Timeout, receive: Receive) -> AsyncIterator[None]:
+    """Let a limit run out as soon as the client has gone. Most answers are quicker than a watch is worth: it begins late."""
+    loop = asyncio.get_running_loop()
+    watching: list[asyncio.Task[None]] = []
+
+    async def watch() -> None:
+        await _disconnected(receive)
+        _LOG.info("client_gone")
+        limit.reschedule(loop.time())
+
+    later = loop.call_later(WATCHED_AFTER_S, lambda: watching.append(asyncio.ensure_future(watch())))
+    try:
+        yield
+    finally:
+        later.cancel()
+        for watcher in watching:
+            watcher.cancel()
 
 
 async def _disconnected(receive: Receive) -> None:
