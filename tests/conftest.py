@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import structlog
 
 from clusters.local import nats, postgres, state
 from clusters.local.processes import end, free_port, spawn, wait_until
@@ -25,6 +26,16 @@ from services.kit.testing.database import template
 
 _started: list[nats.Nats | postgres.Postgres] = []
 _folder = pytest.StashKey[Path]()
+
+
+# Rendering a fault's frames and locals in colours takes seconds, which a test that provokes faults does not have.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -38,12 +38,21 @@ def python_type(column: ColumnElement[Any]) -> type:
     return held
 
 
+# What PostgreSQL says when the same request may succeed a little later: locks and statements that took too long, deadlocks,
+# too many connections, a server that stops. Source: PostgreSQL, Appendix A (classes 08, 40, 53, 57; 55P03).
+_PASSING = ("08", "40", "53", "57", "55P03")
+
+
 def is_unavailable(error: BaseException | None) -> bool:
-    """Whether an error says that the database cannot be used now: no connection is free in time, or none can be made.
+    """Whether an error says that the database cannot do it now: no connection is free in time or none can be made, a lock
+    is held too long, the server stops.
 
     Nothing was done then, or its transaction is rolled back with its connection: asking again later is safe.
     """
-    return isinstance(error, TimedOut | OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+    if isinstance(error, DBAPIError):
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        return error.connection_invalidated or state.startswith(_PASSING)
+    return isinstance(error, TimedOut | OSError)
 
 
 class Db:
@@ -186,6 +195,7 @@ def connect(
         max_overflow=0,
         pool_timeout=patience_s,
         pool_use_lifo=True,
+        hide_parameters=True,  # errors are logged, and what people sent is not
         connect_args={
             "timeout": 5,
             "server_settings": {

@@ -32,10 +32,13 @@ class Entity:
         """The key of an instance, as a representation holds it."""
         return {to_camel(key): getattr(instance, key) for key in self.keys}
 
-    async def find(self, operation: Operation, representation: Mapping[str, Any], db: Db | None = None) -> Any:
-        """The instance of a representation, or None, read by `db` or the operation's reader. Raises Faulted without the
-        entity's scope."""
+    async def refer(self, operation: Operation, representation: Mapping[str, Any]) -> Any:
+        """The instance that another service refers to, or None. Raises Faulted without the entity's scope."""
         operation.caller.require(self.scope)
+        return await self.find(operation, representation)
+
+    async def find(self, operation: Operation, representation: Mapping[str, Any], db: Db | None = None) -> Any:
+        """The instance of a representation, or None, read by `db` or the operation's reader."""
         key = {name: representation.get(to_camel(name)) for name in self.keys}
         if not all(map(_is_key, key.values())):
             raise faults.Faulted(
@@ -97,7 +100,7 @@ def install(schema: GraphQLSchema, entities: Mapping[str, Entity]) -> None:
                 detail_en="a representation is an object whose __typename is an entity of this service",
                 detail_fr="une représentation est un objet dont __typename est une entité de ce service",
             )
-        return await entity.find(operation, representation)
+        return await entity.refer(operation, representation)
 
     async def resolve(_: Any, info: GraphQLResolveInfo[Operation], representations: list[Any]) -> list[Any]:
         wanted = (one(info.context, r) for r in representations)

@@ -2,19 +2,21 @@
 
 A key is unique per caller and mutation and kept for 30 days. Same key and same input: the entity that the first request
 made. Same key and other input: a refusal. Two at once: the second waits for the first's transaction, then finds its
-answer. A refused request has changed nothing, so its key is free again.
+answer. A refused request has changed nothing, so its key is free again; so has one that died on its way.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import structlog
 from sqlalchemy import Column, DateTime, Table, Text, delete, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from services.kit.database import Db
+from services.kit.database import Database, Db
 from services.kit.operation import Operation
 from services.kit.refusals import IdempotencyKeyReused, InvalidInput
 from services.kit.tables import METADATA
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     from services.kit.entities import Entity
 
 KEPT = timedelta(days=30)
+SWEPT_EVERY_S = 3_600.0
 LONGEST_KEY = 200
+_LOG = structlog.get_logger(__name__)
 
 keys = Table(
     "idempotency_key",
@@ -78,3 +82,16 @@ async def forget(db: Db) -> int:
     """Delete keys older than 30 days. Returns how many."""
     done = await db.execute(delete(keys).where(keys.c.created_at < datetime.now(UTC) - KEPT).returning(keys.c.key))
     return len(done.all())
+
+
+async def sweep(database: Database) -> None:
+    """Forget old keys at once and every hour, for ever; several processes may. Cancel to stop."""
+    while True:
+        try:
+            async with database.transaction() as db:
+                forgotten = await forget(db)
+            if forgotten:
+                _LOG.info("idempotency_keys_forgotten", count=forgotten)
+        except Exception as error:  # the next time will do
+            _LOG.warning("sweep_failed", error=repr(error))
+        await asyncio.sleep(SWEPT_EVERY_S)

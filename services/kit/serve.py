@@ -20,8 +20,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.kit import database, faults, logs, migrate, tracing
-from services.kit.bus import Bus
+from services.kit import database, faults, idempotency, logs, migrate, tracing
+from services.kit.bus import Bus, end
 from services.kit.feed import Feed
 from services.kit.service import Service, StartRefused
 from services.kit.settings import SettingMissing, Settings, service_settings
@@ -51,15 +51,14 @@ class Parts:
         for seed in self.service.seeds:
             async with self.database.transaction() as db:
                 await seed(db)
-        refreshing = asyncio.create_task(self.keys.run())
+        kept_up = [asyncio.create_task(self.keys.run()), asyncio.create_task(idempotency.sweep(self.database))]
         await self.bus.start()
         _LOG.info("ready", port=self.settings.port)
         try:
             yield
         finally:
             await self.bus.stop()
-            refreshing.cancel()
-            await asyncio.gather(refreshing, return_exceptions=True)
+            await end(*kept_up)
             await self.database.close()
 
     async def checks(self) -> dict[str, str]:

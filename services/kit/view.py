@@ -266,7 +266,9 @@ def _refusal(problem: Exception) -> tuple[int, dict[str, Any]]:
     """The status and the answer of a request that failed as a whole."""
     if isinstance(problem, Invalid):
         return 400, {"errors": list(problem.errors)}
-    if isinstance(problem, RecursionError) or "Recursion limit" in str(problem):  # the latter is orjson's, as a TypeError
+    if isinstance(problem, RecursionError) or "Recursion limit" in str(
+        problem
+    ):  # the latter is orjson's, as a TypeError
         problem = Refused(faults.OPERATION_TOO_DEEP)
     if not isinstance(problem, Refused):
         _LOG.error("fault", exc_info=problem)
@@ -286,7 +288,8 @@ def answer_of(result: ExecutionResult) -> dict[str, Any]:
 
 
 def _error(error: GraphQLError, fault: faults.Fault | None) -> dict[str, Any]:
-    """A GraphQL error as callers see it. What nobody expected is logged whole and told as INTERNAL_FAULT."""
+    """A GraphQL error as callers see it. What nobody expected is logged whole and told as INTERNAL_FAULT, or as
+    SERVICE_UNAVAILABLE where trying again is likely to help."""
     request_id = logs.request_id.get()
     original = error.original_error
     while isinstance(original, GraphQLError) and original.original_error is not None:

@@ -7,10 +7,14 @@ import pytest
 from sqlalchemy import text
 
 from services.kit import idempotency
+from services.kit.database import Database
+from services.kit.testing import tokens
 from services.kit.testing.client import Client
-from tests.services.kit.conftest import ISSUE, count, issue
+from tests.services.kit.conftest import ISSUE, count, issue, running, until
+from tests.services.sample_service.service import service
 
 KEY = "0f1e"
+GIVEN = {"lake": "Lake Erie", "businessNumber": "123456789", "idempotencyKey": KEY}
 
 
 class TestARepeatedRequest:
@@ -44,11 +48,75 @@ class TestARepeatedRequest:
             assert answer.data["issuePermit"]["__typename"] == "WaterPermit"
         assert await count(client.database, "waterpermit") == 2
 
+    async def test_is_answered_like_the_first_whatever_the_caller_may_read_elsewhere(self, client: Client) -> None:
+        """The right to issue is enough for the answer; the second time is no look into the register."""
+        asked = [await client.run(ISSUE, "water:issue", variables={"input": GIVEN}) for _ in "ab"]
+        assert asked[0].data == asked[1].data
+        assert not asked[1].errors
+
+    async def test_that_waits_too_long_for_the_first_may_come_again(self, client: Client) -> None:
+        db = client.database
+        async with db.transaction() as first:
+            await first.execute(
+                text(
+                    "INSERT INTO idempotency_key (caller, mutation, key, input_hash) VALUES (:caller, 'issue_permit', :key, '')"
+                ),
+                {"caller": tokens.subject_of("citizen"), "key": KEY},
+            )
+            await first.execute(text("SET LOCAL lock_timeout = '100ms'"))
+            answer = await client.run(ISSUE, "water:issue", variables={"input": GIVEN})
+        assert answer.codes == ["SERVICE_UNAVAILABLE"]
+
 
 class TestARefusedRequest:
     async def test_leaves_its_key_free(self, client: Client) -> None:
         assert (await issue(client, idempotencyKey=KEY, lake="Lake Closed"))["code"] == "LAKE_CLOSED"
         assert (await issue(client, idempotencyKey=KEY))["__typename"] == "WaterPermit"
+
+
+class TestARequestThatDies:
+    async def test_in_its_middle_leaves_nothing_and_its_key_free(self, client: Client) -> None:
+        """The process, or its connection, ends after the key is claimed and before the commit."""
+        db = client.database
+        async with db.transaction() as other:
+            await other.execute(text("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE"))
+            dying = asyncio.create_task(client.run(ISSUE, "water:issue", variables={"input": GIVEN}))
+            await until(lambda: ended(db, "wait_event_type = 'Lock'"))
+            answer = await asyncio.wait_for(dying, 5)
+        assert answer.codes == ["SERVICE_UNAVAILABLE"]
+        assert (await count(db, "waterpermit"), await count(db, "idempotency_key")) == (0, 0)
+        assert (await issue(client, **GIVEN))["__typename"] == "WaterPermit"
+
+    async def test_while_another_waits_for_it_leaves_the_act_to_the_other(self, client: Client) -> None:
+        db = client.database
+        async with db.transaction() as other:
+            await other.execute(text("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE"))
+            asked = [asyncio.create_task(client.run(ISSUE, "water:issue", variables={"input": GIVEN})) for _ in "ab"]
+            await until(lambda: waiting(db, 2))
+            assert await ended(db, "wait_event_type = 'Lock' AND query LIKE 'INSERT INTO outbox%'")
+        answers = [await asyncio.wait_for(one, 5) for one in asked]
+        assert sorted(answer.codes for answer in answers) == [[], ["SERVICE_UNAVAILABLE"]]
+        assert await count(db, "waterpermit") == 1
+
+    async def test_after_its_commit_is_answered_when_it_is_repeated(self, client: Client) -> None:
+        """The answer was lost: the deadline, or the caller's connection, ended first."""
+        first = await issue(client, **GIVEN)
+        again = Client(service, client.database)  # another process
+        assert await issue(again, **GIVEN) == first
+        assert await count(client.database, "outbox") == 1
+
+
+async def waiting(db: Database, expected: int) -> bool:
+    async with db.transaction() as inside:
+        found = await inside.execute(text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+        return bool(found.scalar_one() >= expected)
+
+
+async def ended(db: Database, where: str) -> bool:
+    """Whether a connection of this database was found and ended, as a crash of its process would."""
+    mine = f"SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND {where}"
+    async with db.transaction() as inside:
+        return bool((await inside.execute(text(f"SELECT pg_terminate_backend(pid) FROM ({mine}) AS found"))).all())
 
 
 class TestAKey:
@@ -80,3 +148,19 @@ class TestAKey:
         async with client.database.transaction() as db:
             assert await idempotency.forget(db) == 1
         assert await count(client.database, "idempotency_key") == 1
+
+    async def test_that_grows_old_while_the_service_runs_is_swept_too(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(idempotency, "SWEPT_EVERY_S", 0.01)
+
+        async def left(expected: int) -> bool:
+            return await count(client.database, "idempotency_key") == expected
+
+        async with running(idempotency.sweep(client.database)):
+            await issue(client, idempotencyKey="old")
+            await issue(client, idempotencyKey="young")
+            async with client.database.transaction() as db:
+                aged = "UPDATE idempotency_key SET created_at = now() - interval '31 days' WHERE key = 'old'"
+                await db.execute(text(aged))
+            await until(lambda: left(1))

@@ -22,11 +22,11 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stdout", stream)
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, configured = root.handlers[:], root.level, structlog.get_config()
     logs.configure("water_permits")
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
+    structlog.configure(**configured)
 
 
 class TestALine:
