@@ -46,6 +46,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 LARGEST_BODY = 1_048_576
 MOST_TOKENS = 15_000
+MOST_ERRORS = 5
 REMEMBERED_DOCUMENTS, LONGEST_REMEMBERED = 1_000, 20_000  # documents; characters of one
 LONGEST_S = 30.0
 WATCHED_AFTER_S = 0.1
