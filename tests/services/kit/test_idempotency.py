@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import orjson
 import pytest
 from sqlalchemy import text
 
@@ -63,8 +64,10 @@ class TestARepeatedRequest:
                 ),
                 {"caller": tokens.subject_of("citizen"), "key": KEY},
             )
-            await first.execute(text("SET LOCAL lock_timeout = '100ms'"))
-            answer = await client.run(ISSUE, "water:issue", variables={"input": GIVEN})
+            token = tokens.token("water:issue", audience=client.audience)
+            headers = {"content-type": "application/json", "authorization": f"Bearer {token}"}
+            body = orjson.dumps({"query": ISSUE, "variables": {"input": GIVEN}})
+            answer = await client.post(body, headers, listens_s=30)  # longer than a lock is waited for
         assert answer.codes == ["SERVICE_UNAVAILABLE"]
 
 
