@@ -6,7 +6,7 @@ background. Stop: readiness turns 503, requests go on, then idle connections are
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -50,14 +50,15 @@ class Gateway:
         self._departures = Departures()
         self.access_log = AccessLog(enabled=settings.log_level in ("DEBUG", "INFO"))
         self.draining = False
-        trusted = manifest(settings.trusted_documents) if settings.trusted_documents else {}
-        self.documents = Documents(trusted, only_trusted=settings.only_trusted_documents)
+        self.documents = Documents({}, only_trusted=settings.only_trusted_documents)
         self.serve(load_supergraph(settings.supergraph.read_text(encoding="utf-8"), settings.contract))
 
     def serve(self, supergraph: Supergraph) -> None:
-        """Answer from now on by this supergraph; what runs ends on the one it began with. Connections to subgraphs whose
-        address stays are kept. Raises Addressless and ValueError, and then nothing has changed."""
+        """Answer from now on by this supergraph and the documents that are trusted now; what runs ends on the one it began
+        with. Connections to subgraphs whose address stays are kept. Raises Addressless, OSError and ValueError, and then
+        nothing has changed."""
         settings, served = self.settings, getattr(self, "subgraphs", None)
+        trusted = self._manifest()
         subgraphs = Subgraphs(supergraph, settings, served)
         operations = Operations(
             supergraph,
@@ -68,11 +69,19 @@ class Gateway:
         )
         if served is not None:
             metrics.forget(metrics.SUPERGRAPH, self.supergraph.id)
+        self.documents.trusted = trusted
         self.supergraph, self.subgraphs = supergraph, subgraphs
         self.pipeline = Pipeline(operations, subgraphs, self._verifier, settings, self._departures, self.access_log)
         if served is not None:
             served.close(keep=subgraphs)
         metrics.SUPERGRAPH.labels(supergraph.id).set(1)
+
+    def trusts_others(self) -> bool:
+        """Whether the manifest of trusted documents has changed since it was read. Raises OSError and ValueError."""
+        return self.documents.trusted != self._manifest()
+
+    def _manifest(self) -> Mapping[str, str]:
+        return manifest(self.settings.trusted_documents) if self.settings.trusted_documents else {}
 
     def drain(self) -> None:
         """Say from now on that the gateway is leaving; requests are still answered."""

@@ -75,7 +75,7 @@ class Documents:
 
     def __init__(self, trusted: Mapping[str, str], *, only_trusted: bool) -> None:
         self.only_trusted = only_trusted
-        self._trusted = trusted
+        self.trusted = trusted
         self._registered: OrderedDict[str, str] = OrderedDict()
 
     def text(self, name: str, given: str) -> str:
@@ -84,7 +84,7 @@ class Documents:
             if hash_of(given) != name:
                 raise Refused(own.DOCUMENT_MISNAMED)
             return given
-        found = self._trusted.get(name) or self._registered.get(name)
+        found = self.trusted.get(name) or self._registered.get(name)
         if found is None:
             raise NotFound
         return found
@@ -100,5 +100,5 @@ class Documents:
 
     def admit(self, name: str) -> None:
         """Refuse a hash that is not trusted where only trusted documents are accepted. Raises Refused."""
-        if self.only_trusted and name not in self._trusted:
+        if self.only_trusted and name not in self.trusted:
             raise Refused(own.DOCUMENT_NOT_TRUSTED)

@@ -1,7 +1,8 @@
 """Puts a changed supergraph file into service while requests run: on SIGHUP, and when the file changes.
 
-A file that cannot be served is refused with a log line and a metric, and what is served stays. What runs ends on the
-supergraph that it began with. Replace the file by renaming a whole one over it; mounted volumes do so too.
+The manifest of trusted documents is read again each time. A file that cannot be served is refused with a log line and a
+metric, and what is served stays. What runs ends on the supergraph that it began with. Replace the file by renaming a whole
+one over it; mounted volumes do so too.
 """
 
 import asyncio
@@ -26,6 +27,8 @@ class Serving(Protocol):
     supergraph: Supergraph
 
     def serve(self, supergraph: Supergraph) -> None: ...
+
+    def trusts_others(self) -> bool: ...
 
 
 class Reloader:
@@ -79,7 +82,9 @@ class Reloader:
 
     def _changed(self, served: str) -> Supergraph | None:
         sdl = self._path.read_text(encoding="utf-8")
-        return None if identity(sdl) == served else load_supergraph(sdl, self._serving.supergraph.contract)
+        if identity(sdl) != served:
+            return load_supergraph(sdl, self._serving.supergraph.contract)
+        return self._serving.supergraph if self._serving.trusts_others() else None
 
 
 def _look(path: Path) -> tuple[int, int, int] | None:

@@ -6,11 +6,12 @@ from urllib.parse import quote
 import orjson
 import pytest
 
-from gateway.app import Gateway
+from gateway.app import Gateway, application
 from gateway.documents import LONGEST_REGISTERED, MOST_REGISTERED, Documents, NotFound, hash_of, manifest
+from gateway.reload import Reloader
 from gateway.settings import Settings, gateway_settings
 from services.kit.settings import Mode, SettingMissing
-from tests.gateway.conftest import SUPERGRAPH, Door, Json, Opening, Reply
+from tests.gateway.conftest import SUPERGRAPH, Answers, Door, Json, Opening, Reply
 
 TEXT = '{ book(isbn: "1") { title } }'
 BOOK = {"data": {"book": {"title": "Waves"}}}
@@ -151,3 +152,26 @@ class TestTheManifest:
         path.write_text(content)
         with pytest.raises(ValueError, match=told):
             manifest(path)
+
+
+class TestAChangedManifest:
+    async def test_counts_from_the_next_reload_on_and_a_bad_one_changes_nothing(self, tmp_path: Path) -> None:
+        path, supergraph = tmp_path / "manifest.json", tmp_path / "supergraph.graphql"
+        supergraph.write_bytes(SUPERGRAPH.read_bytes())
+        first, second = "{ __typename }", "{ again: __typename }"
+        path.write_bytes(orjson.dumps({hash_of(first): first}))
+        settings = Settings(supergraph, Mode.TEST, trusted_documents=path, only_trusted_documents=True)
+        gateway = Gateway(settings)
+        reloader = Reloader(gateway, supergraph)
+        door = Door(application(gateway), Answers({}), settings)
+        assert (await send(door, query=first)).status == 200
+        assert await reloader.reload() == "unchanged"
+
+        path.write_bytes(orjson.dumps({hash_of(second): second}))
+        assert await reloader.reload() == "loaded"
+        assert (await send(door, query=second)).body == {"data": {"again": "Query"}}
+        assert (await send(door, query=first)).codes == ["DOCUMENT_NOT_TRUSTED"]
+
+        path.write_text("{")
+        assert await reloader.reload() == "refused"
+        assert (await send(door, query=second)).status == 200
