@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
@@ -21,7 +22,9 @@ from services.business_registration.models import (
     StatusRecord,
     now,
 )
-from services.business_registration.naming import require_form
+from services.business_registration.names.decision import Decision
+from services.business_registration.names.normalise import composed
+from services.business_registration.naming import NameDecision, require_form, shown
 from services.business_registration.ownership import READ, REGISTER, may_see
 from services.business_registration.register import Business, BusinessAddress, ProgramStatus, business_of, statuses
 from services.business_registration.subgraph import service
@@ -96,7 +99,7 @@ class ApplicationInput(Input):
     legal_type: LegalType
     sector: str = rule(max_length=10)
     address: AddressInput
-    partners: list[str] = rule(default_factory=list, max_length=50)
+    partners: list[Annotated[str, rule(max_length=120)]] = rule(default_factory=list, max_length=50)
 
     @field_validator("sector")
     @classmethod
@@ -110,7 +113,7 @@ class ApplicationInput(Input):
     @classmethod
     def named(cls, value: list[str]) -> list[str]:
         """Partners' names without the empty ones."""
-        return [name.strip()[:120] for name in value if name.strip()]
+        return [name for name in value if name]
 
     def consistent_name(self) -> str:
         """The chosen name, empty for a numbered corporation. Raises a refusal when name or partners and type disagree."""
@@ -126,7 +129,7 @@ class ApplicationInput(Input):
         if not self.name:
             raise refusals.NameMissing
         require_form(self.name, self.legal_type)
-        return self.name
+        return composed(self.name)
 
 
 class DraftApplicationInput(ApplicationInput):
@@ -188,6 +191,15 @@ class Application:
     async def programs(self, db: Db) -> list[ProgramStatus]:
         """What each program has decided; empty before the application is submitted."""
         return statuses(await db.where(ProgramRecord, application_id=self.record.id))
+
+    def name_decision(self) -> NameDecision | None:
+        """The decision under which the name was registered; null before, and for a numbered corporation."""
+        recorded = self.record.name_decision
+        return shown(Decision.restored(recorded)) if recorded else None
+
+    def similar_names_acknowledged(self) -> bool:
+        """Whether similar names were held, and the applicant confirmed to have seen them and to bear the risk."""
+        return self.record.similar_acknowledged
 
     async def history(self, db: Db) -> list[StatusChange]:
         """Each status that the application came into, the oldest first."""

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -58,7 +59,7 @@ class ProgramRequested(Event, type="program.requested.v1", subject="application_
 class ProgramDecided(Event, type="program.decided.v1", subject="application_id"):
     """A program has decided."""
 
-    request_id: str
+    request_id: UUID
     application_id: str
     program: str
     outcome: Literal["APPROVED", "REFUSED"]

@@ -15,6 +15,7 @@ from services.business_registration.models import (
     ProgramRecord,
     now,
 )
+from services.business_registration.names.decision import NameOutcome
 from services.business_registration.naming import hold, settle
 from services.business_registration.ownership import REGISTER
 from services.business_registration.subgraph import service
@@ -47,6 +48,7 @@ async def file(db: Db, record: ApplicationRecord, *, acknowledged: bool) -> Busi
     else:
         decision = await settle(db, record.applicant, record.name, legal_type, acknowledged=acknowledged)
         record.name_decision = orjson.loads(orjson.dumps(decision))
+        record.similar_acknowledged = decision.outcome is NameOutcome.SIMILAR
     business = BusinessRecord(
         business_number=await business_number(db),
         legal_name=record.name,
@@ -61,7 +63,6 @@ async def file(db: Db, record: ApplicationRecord, *, acknowledged: bool) -> Busi
     await db.flush()  # what follows refers to its number
     hold(db, business)
     record.business_number, record.submitted_at = business.business_number, now()
-    record.similar_acknowledged = acknowledged
     await enter(db, record, ApplicationStatus.SUBMITTED)
     _announce(db, business)
     for program in Program:

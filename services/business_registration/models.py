@@ -139,10 +139,11 @@ class ProgramRecord(Row, table=True):
 
 
 class NameRecord(Row, table=True):
-    """A name that a business or a reservation holds, with the keys by which identical and similar ones are found.
+    """One form of a name that a business or a reservation holds, with the keys by which identical and similar ones are found.
 
     A corporation's name and a reserved one block: no two blocking names share an identical key, which the database itself
-    guarantees. A reservation has a holder and an end; a registered name has a business number.
+    guarantees. A reservation has a holder and an end; a registered name has a business number, and once given up an end too.
+    The keys follow from the rules: `rule_version` says from which.
     """
 
     __tablename__ = "held_name"
@@ -156,11 +157,14 @@ class NameRecord(Row, table=True):
     id: int | None = Field(default=None, primary_key=True)
     name: str
     identical_key: str = Field(index=True)
+    words: list[str] = Field(sa_column=Column(ARRAY(String), nullable=False))
     phonetic: list[str] = Field(sa_column=Column(ARRAY(String), nullable=False))
     stems: list[str] = Field(sa_column=Column(ARRAY(String), nullable=False))
     legal_type: str
     blocks: bool
     business_number: str | None = Field(default=None, index=True, foreign_key="business.business_number")
-    reservation: UUID | None = Field(default=None, unique=True)
+    former_until: datetime | None = moment(default=None, nullable=True)
+    reservation: UUID | None = Field(default=None, index=True)
     reserved_by: str | None = Field(default=None, index=True)
     reserved_until: datetime | None = moment(default=None, nullable=True)
+    rule_version: str = Field(index=True)

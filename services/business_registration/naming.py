@@ -6,14 +6,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import strawberry
-from sqlalchemy import delete, func, text
+from sqlalchemy import delete, func, not_, or_, text
 from sqlmodel import col, select
 
 from services.business_registration import refusals
 from services.business_registration.models import BusinessRecord, LegalType, NameRecord, now
-from services.business_registration.names.candidates import candidates
+from services.business_registration.names.candidates import candidates, live
 from services.business_registration.names.decision import Decision, NameOutcome, decide
 from services.business_registration.names.keys import keys_of
+from services.business_registration.names.normalise import composed, forms, identical_key
+from services.business_registration.names.rules import rules
 from services.business_registration.ownership import REGISTER
 from services.business_registration.subgraph import service
 from services.kit.caller import Caller
@@ -42,6 +44,8 @@ class NameEvidence:
 class NameDecision:
     """What the rules say of a name, with their version and evidence, so that it can be explained and repeated."""
 
+    name: str
+    legal_type: LegalType
     outcome: NameOutcome
     explanation: Text
     rule_version: str
@@ -52,11 +56,14 @@ class NameDecision:
 @service.query()
 async def name_check(db: Db, name: str, legal_type: LegalType) -> NameDecision:
     """Whether a name is free, similar to others, identical to one that is held, restricted or malformed. Binds nobody."""
-    return _shown(decide(name, legal_type, await candidates(db, name)))
+    return shown(decide(name, legal_type, await candidates(db, name)))
 
 
-def _shown(decision: Decision) -> NameDecision:
+def shown(decision: Decision) -> NameDecision:
+    """A decision as clients see it."""
     return NameDecision(
+        name=decision.name,
+        legal_type=decision.legal_type,
         outcome=decision.outcome,
         explanation=decision.explanation,
         rule_version=decision.rule_version,
@@ -80,10 +87,12 @@ async def settle(db: Db, holder: str, name: str, legal_type: LegalType, *, ackno
     The holder's own reservation is used up. Raises NameTaken, NameRestricted, NameMalformed, and SimilarNames unless
     they were acknowledged.
     """
-    key = keys_of(name).identical_key
-    await db.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
-    gone = (col(NameRecord.reserved_until) <= func.now()) | (col(NameRecord.reserved_by) == holder)
-    await db.execute(delete(NameRecord).where(col(NameRecord.identical_key) == key, gone))
+    keys = sorted({identical_key(form) for form in forms(composed(name))})
+    for key in keys:  # in one order, so that two names of two forms cannot wait for one another
+        await db.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
+    same = col(NameRecord.identical_key).in_(keys)
+    own = col(NameRecord.reserved_by) == holder
+    await db.execute(delete(NameRecord).where(same, or_(not_(live()), own)))
     decision = decide(name, legal_type, await candidates(db, name))
     if decision.outcome is NameOutcome.AVAILABLE or (decision.outcome is NameOutcome.SIMILAR and acknowledged):
         return decision
@@ -105,23 +114,30 @@ def _refuse(decision: Decision, name: str) -> None:
             raise refusals.SimilarNames(name=name, held=held)
 
 
-def _record(name: str, legal_type: str, **holder: Any) -> NameRecord:
-    keys = keys_of(name)
-    blocks = LegalType(legal_type).corporation or "reserved_by" in holder
-    return NameRecord(
-        name=name,
-        identical_key=keys.identical_key,
-        phonetic=list(keys.phonetic),
-        stems=list(keys.stems),
-        legal_type=legal_type,
-        blocks=blocks,
-        **holder,
-    )
+def records(name: str, legal_type: str, **holder: Any) -> list[NameRecord]:
+    """The rows that hold a name, one for each of its forms; `holder` are the columns that say who holds it."""
+    blocks = LegalType(legal_type).corporation or holder.get("reserved_by") is not None
+    each = {keys.identical_key: keys for keys in map(keys_of, forms(name))}
+    return [
+        NameRecord(
+            name=name,
+            identical_key=keys.identical_key,
+            words=list(keys.words),
+            phonetic=list(keys.phonetic),
+            stems=list(keys.stems),
+            legal_type=legal_type,
+            blocks=blocks,
+            rule_version=rules().version,
+            **holder,
+        )
+        for keys in each.values()
+    ]
 
 
 def hold(db: Db, business: BusinessRecord) -> None:
     """Enter a business's name on the register. A sole proprietorship's or partnership's name blocks no other."""
-    db.add(_record(business.legal_name, business.legal_type, business_number=business.business_number))
+    for record in records(business.legal_name, business.legal_type, business_number=business.business_number):
+        db.add(record)
 
 
 class ReserveNameInput(Input):
@@ -176,24 +192,26 @@ def _reservation(record: NameRecord) -> NameReservation:
 async def reserve_name(db: Db, caller: Caller, input: ReserveNameInput) -> NameReservation:
     """Hold a name for 56 days: nobody else can register an identical one meanwhile."""
     await settle(db, caller.subject, input.name, input.legal_type, acknowledged=input.acknowledge_similar_names)
-    live = select(func.count()).where(
+    mine = select(func.count(col(NameRecord.reservation).distinct())).where(
         col(NameRecord.reserved_by) == caller.subject, col(NameRecord.reserved_until) > now()
     )
-    if (await db.execute(live)).scalar_one() >= MOST_RESERVATIONS:
+    if (await db.execute(mine)).scalar_one() >= MOST_RESERVATIONS:
         raise refusals.TooManyReservations(most=MOST_RESERVATIONS)
-    record = _record(
-        input.name,
+    held = records(
+        composed(input.name),
         input.legal_type.value,
         reservation=uuid4(),
         reserved_by=caller.subject,
         reserved_until=now() + RESERVED_FOR,
     )
-    db.add(record)
-    return _reservation(record)
+    for record in held:
+        db.add(record)
+    return _reservation(held[0])
 
 
 @service.query(scope=REGISTER)
 async def my_reservations(db: Db, caller: Caller) -> list[NameReservation]:
     """The caller's live reservations."""
     mine = select(NameRecord).where(NameRecord.reserved_by == caller.subject, col(NameRecord.reserved_until) > now())
-    return [_reservation(record) for record in await db.all(mine.order_by(col(NameRecord.id)))]
+    each = {record.reservation: record for record in await db.all(mine.order_by(col(NameRecord.id).desc()))}
+    return [_reservation(record) for record in reversed(each.values())]

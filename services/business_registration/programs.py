@@ -1,7 +1,5 @@
 """The programs' answers: each ends one part of an application, the last one ends the whole."""
 
-from uuid import UUID
-
 from sqlmodel import select
 
 from services.business_registration.applications import enter
@@ -21,15 +19,14 @@ from services.kit.text import Text
 @service.on(ProgramDecided)
 async def record_decision(event: ProgramDecided, db: Db) -> None:
     """Note a program's answer. A first answer stands: what comes again, or answers nothing that was asked, changes nothing."""
-    request_id = UUID(event.request_id)
-    asked = select(ProgramRecord.application_id).where(ProgramRecord.request_id == request_id)
+    asked = select(ProgramRecord.application_id).where(ProgramRecord.request_id == event.request_id)
     application_id = await db.first(asked)
     if application_id is None:
         return
     locked = select(ApplicationRecord).where(ApplicationRecord.id == application_id).with_for_update()
     application = (await db.execute(locked)).scalar_one()
     programs = await db.where(ProgramRecord, application_id=application_id)
-    decided = next(program for program in programs if program.request_id == request_id)
+    decided = next(program for program in programs if program.request_id == event.request_id)
     if decided.state != ProgramState.REQUESTED.value:
         return
     decided.state, decided.decided_at = event.outcome, event.decided_at

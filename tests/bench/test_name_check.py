@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from services.business_registration.models import NameRecord
 from services.business_registration.names.keys import keys_of
+from services.business_registration.names.rules import rules
 from services.business_registration.service import service
 from services.kit import database
 from services.kit.database import Db
@@ -201,6 +202,8 @@ async def fill(db: Db, chance: random.Random) -> None:
             {
                 "name": name,
                 "identical_key": keys.identical_key,
+                "words": list(keys.words),
+                "rule_version": rules().version,
                 "phonetic": list(keys.phonetic),
                 "stems": list(keys.stems),
                 "legal_type": "NAMED_CORPORATION",

@@ -1,5 +1,6 @@
 """The rules of names as data: read once from `data/rules.toml`, with the version that every decision quotes."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ FILE = Path(__file__).parent / "data" / "rules.toml"
 
 @dataclass(frozen=True, slots=True)
 class Restricted:
-    """A word that needs a consent (`consent`) or that no business may use (`forbid`), and why."""
+    """A word or phrase that needs a consent (`consent`) or that no business may use (`forbid`), and why."""
 
     rule: str
     words: Words
@@ -30,7 +31,7 @@ class Rules:
     punctuation: frozenset[str]
     stop: frozenset[str]
     conjunctions: frozenset[str]
-    web: frozenset[str]
+    web_endings: re.Pattern[str]
     joined_prefixes: frozenset[str]
     numbers: Mapping[str, str]
     corporate: frozenset[str]
@@ -57,7 +58,9 @@ def rules() -> Rules:
         punctuation=frozenset(form["punctuation"]),
         stop=frozenset(words["stop"]),
         conjunctions=frozenset(words["conjunctions"]),
-        web=frozenset(words["web"]),
+        web_endings=re.compile(
+            r"\bwww\.(?=[a-z0-9])|(?<=[a-z0-9])\.(?:" + "|".join(map(re.escape, words["web"])) + r")\b"
+        ),
         joined_prefixes=frozenset(words["joined_prefixes"]),
         numbers=MappingProxyType(words["numbers"]),
         corporate=frozenset(designations["corporate"]),

@@ -7,12 +7,12 @@ from math import sqrt
 
 from rapidfuzz.distance import DamerauLevenshtein
 
-from services.business_registration.names.keys import sound, stem
-from services.business_registration.names.normalise import words
+from services.business_registration.names.keys import consonants, sound, stem
 from services.business_registration.names.rules import rules
 
 EXACT, STEM, SOUND, SYNONYM, TYPO = 1.0, 0.85, 0.75, 0.65, 0.7
 SHORTEST_TYPO = 5  # letters: shorter words differ by one letter too easily
+ALIKE_IN_WRITING = 0.5  # of the letters: the same consonants alone make QUIET and CAT sound alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,39 +24,48 @@ class Likeness:
     descriptive: float
 
 
-def likeness(one: str, other: str) -> Likeness:
-    """How alike two names are; the same whichever comes first.
+def likeness(one: Sequence[str], other: Sequence[str]) -> Likeness:
+    """How alike two names are, given their words; the same whichever comes first.
 
     A word of no known trade or place counts in both classes. Source: the registry's notes on similarity of names.
     """
-    a, b = words(one), words(other)
+    a, b = _aligned(one, other), _aligned(other, one)
     described = rules().descriptive
     distinctive = _class([w for w in a if w not in described], [w for w in b if w not in described])
-    descriptive = _class(a, b)
+    descriptive = _class(a, b) or 0.0
     if distinctive is None:  # neither has a word of its own
-        return Likeness(descriptive or 0.0, 0.0, descriptive or 0.0)
-    return Likeness((distinctive + (descriptive or 0.0)) / 2, distinctive, descriptive or 0.0)
+        return Likeness(descriptive, 0.0, descriptive)
+    return Likeness((distinctive + descriptive) / 2, distinctive, descriptive)
+
+
+def _aligned(words: Sequence[str], other: Sequence[str]) -> list[str]:
+    """The words, with neighbours run together where the other name writes them as one: SUN RISE beside SUNRISE."""
+    wanted, found, i = set(other), [], 0
+    while i < len(words):
+        together = "".join(words[i : i + 2])
+        is_one = i + 1 < len(words) and together in wanted
+        found.append(together if is_one else words[i])
+        i += 2 if is_one else 1
+    return found
 
 
 def _class(a: Sequence[str], b: Sequence[str]) -> float | None:
     """Cosine of matched words × mean weight; None where neither name has a word of the class."""
     if not a and not b:
         return None
-    if not a or not b:
-        return 0.0
-    if "".join(a) == "".join(b):  # SUN RISE and SUNRISE
+    if "".join(a) == "".join(b):
         return EXACT
-    pairs = sorted(((weight(x, y), i, j) for i, x in enumerate(a) for j, y in enumerate(b)), key=lambda p: -p[0])
+    pairs = [(weight(x, y), i, j) for i, x in enumerate(a) for j, y in enumerate(b)]
+    # Best matches first; ties in an order that does not depend on which name comes first.
+    pairs.sort(key=lambda p: (-p[0], min(a[p[1]], b[p[2]]), max(a[p[1]], b[p[2]])))
     left, right = set(range(len(a))), set(range(len(b)))
-    matched: list[float] = []
+    matched = 0.0
     for found, i, j in pairs:
         if found and i in left and j in right:
             left.discard(i)
             right.discard(j)
-            matched.append(found)
-    if not matched:
-        return 0.0
-    return len(matched) / sqrt(len(a) * len(b)) * (sum(matched) / len(matched))
+            matched += found
+    return matched / sqrt(len(a) * len(b)) if matched else 0.0
 
 
 @lru_cache(maxsize=65_536)
@@ -68,7 +77,7 @@ def weight(a: str, b: str) -> float:
         return 0.0
     if stem(a) == stem(b):
         return STEM
-    if min(len(a), len(b)) > 2 and sound(a) == sound(b):
+    if _sound_alike(a, b):
         return SOUND
     if min(len(a), len(b)) >= SHORTEST_TYPO and DamerauLevenshtein.distance(a, b, score_cutoff=1) <= 1:
         return TYPO
@@ -76,3 +85,12 @@ def weight(a: str, b: str) -> float:
     if a in described and described.get(a) == described.get(b):
         return SYNONYM
     return 0.0
+
+
+def _sound_alike(a: str, b: str) -> bool:
+    if min(len(a), len(b)) < 3:
+        return False
+    if sound(a) == sound(b):
+        return True
+    written = DamerauLevenshtein.normalized_similarity(a, b)
+    return written >= ALIKE_IN_WRITING and not consonants(a).isdisjoint(consonants(b))

@@ -112,8 +112,9 @@ class TestRaces:
     async def test_the_database_itself_lets_no_two_blocking_names_stand(self, shared: Client) -> None:
         await Owner(shared).register(name="Zephyr Lantern Bakery Inc.", legalType="NAMED_CORPORATION")
         again = text(
-            "INSERT INTO held_name (name, identical_key, phonetic, stems, legal_type, blocks, business_number) "
-            "SELECT name, identical_key, phonetic, stems, legal_type, blocks, business_number FROM held_name"
+            "INSERT INTO held_name (name, identical_key, words, phonetic, stems, legal_type, blocks, business_number, "
+            "rule_version) SELECT name, identical_key, words, phonetic, stems, legal_type, blocks, business_number, "
+            "rule_version FROM held_name"
         )
         with pytest.raises(Exception, match="uq_blocking_name"):
             async with shared.database.transaction() as db:
