@@ -7,7 +7,7 @@ acknowledgement and carries the event's id for de-duplication; consumers are dur
 import asyncio
 import contextlib
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import nats.errors
 import nats.js.errors
@@ -44,7 +44,7 @@ def declared_stream() -> JStream:
     return JStream(STREAM, subjects=["events.>"], declare=True)
 
 
-def one_by_one() -> PullSub:
+def one_by_one() -> PullSub[Literal[False]]:
     """How a durable consumer takes events. Asked for several, the client holds the first ones back until the others have
     come or five seconds are over; and what is committed side by side may be committed out of order."""
     return PullSub(batch_size=1, timeout=5.0)

@@ -194,7 +194,7 @@ async def fill(db: Db, chance: random.Random) -> None:
             " 'x', 'K1A 0B1')"
         )
     )
-    rows = []
+    rows: list[dict[str, object]] = []
     for _ in range(HELD):
         name = invented(chance)
         keys = keys_of(name)
@@ -211,8 +211,9 @@ async def fill(db: Db, chance: random.Random) -> None:
                 "business_number": "700000013",
             }
         )
-    for start in range(0, HELD, 2000):
-        await db.execute(NameRecord.__table__.insert(), rows[start : start + 2000])  # type: ignore[attr-defined]
+        if len(rows) == 2000:  # a transaction must not idle while keys are made
+            await db.execute(NameRecord.__table__.insert(), rows)  # type: ignore[attr-defined]
+            rows.clear()
 
 
 async def measured(postgres_url: str) -> list[float]:
