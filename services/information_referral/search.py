@@ -80,8 +80,7 @@ async def find_services(
     first: int | None = None,
     after: str | None = None,
 ) -> ServiceConnection:
-    """Services that meet all that is asked. Near a place, only those given at a place, the nearest first. `openAt` without
-    an offset is on Ontario's clock; `age` is in years."""
+    """Services that meet all that is asked. Near a place, only those given at a place, the nearest first. `age` is in years."""
     size = page_size(first)
     point = search_point(near)
     if within_m is not None and (point is None or not 1 <= within_m <= FARTHEST_M):

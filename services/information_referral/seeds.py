@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import delete, update
+
 from services.information_referral.hours import Intervals, parse_day, weekly
 from services.information_referral.models import (
     ID,
@@ -13,6 +15,7 @@ from services.information_referral.models import (
     Address,
     Attribute,
     CostOption,
+    Imported,
     Location,
     Organization,
     Phone,
@@ -21,12 +24,15 @@ from services.information_referral.models import (
     Service,
     ServiceAtLocation,
     ServiceLanguage,
+    ServiceStatus,
     Taxonomy,
     TaxonomyTerm,
+    table_of,
 )
 from services.information_referral.records import Record, identifier, store
 from services.information_referral.subgraph import service as subgraph
 from services.kit.database import Db
+from services.kit.imports import Outcomes
 from services.kit.text import Text
 
 FILE = Path(__file__).parent / "data" / "ontario_services.toml"
@@ -34,15 +40,31 @@ SOURCE = "ontario-services"
 Entry = Mapping[str, Any]
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # replaced by the moment of writing
 _ACCESSIBLE = Text(
-    en="Step-free entrance, elevator and accessible washroom.",
-    fr="Entrée sans marche, ascenseur et toilettes accessibles.",
+    en="A municipal building, to which Ontario’s accessibility law applies. Ask the city before you come if you need help.",
+    fr="Un bâtiment municipal, soumis à la loi ontarienne sur l’accessibilité. Renseignez-vous avant de venir, au besoin.",
 )
 
 
 @subgraph.seed
 async def ontario_services(db: Db) -> None:
     """Store the shipped services; the second time finds everything unchanged."""
-    await store(db, SOURCE, list(records(tomllib.loads(FILE.read_text(encoding="utf-8")))))
+    await ship(db, tomllib.loads(FILE.read_text(encoding="utf-8")))
+
+
+async def ship(db: Db, data: Entry) -> Outcomes:
+    """Make the directory say what the file says. A service that an earlier release shipped and this one does not is
+    defunct from now on: what refers to it still finds it."""
+    wanted = list(records(data))
+    done = await store(db, SOURCE, wanted)
+    mark = table_of(Imported).c
+    gone = delete(table_of(Imported)).where(mark.source == SOURCE, mark.key.not_in([record.key for record in wanted]))
+    keys = (await db.execute(gone.returning(mark.key))).scalars().all()
+    if keys:
+        dropped = table_of(Service)
+        ids = [_id("service", key) for key in keys]
+        ended = update(dropped).where(dropped.c.id.in_(ids))
+        await db.execute(ended.values(status=ServiceStatus.DEFUNCT, last_modified=datetime.now(UTC)))
+    return done
 
 
 def records(data: Entry) -> Iterator[Record]:

@@ -174,7 +174,9 @@ class TestOntarioLocations:
     ) -> None:
         await import_file(ontario_locations.importer, places(tmp_path, {**ROW, "friday": hours}), empty.database)
         for day, expected in (("2026-12-18", True), ("2026-12-25", is_open)):  # Fridays
-            found = await empty.run(f'{{ findServices(openAt: "{day}T12:00:00") {{ edges {{ node {{ id }} }} }} }}')
+            found = await empty.run(
+                f'{{ findServices(openAt: "{day}T12:00:00-05:00") {{ edges {{ node {{ id }} }} }} }}'
+            )
             assert bool(found.data["findServices"]["edges"]) == expected
 
     @pytest.mark.parametrize(

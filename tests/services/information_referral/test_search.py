@@ -129,7 +129,6 @@ class TestFilters:
             ("2026-10-30T12:30:00Z", True),
             ("2026-11-02T13:29:00Z", False),
             ("2026-11-24T22:00:00Z", False),  # closing time is closed
-            ("2026-11-24T10:00:00", True),  # no offset: Ontario's clock
             ("2026-11-25T00:30:00+09:00", True),  # Tuesday morning, told from elsewhere
             ("2026-07-01T15:00:00Z", False),  # Canada Day
         ],

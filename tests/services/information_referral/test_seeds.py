@@ -10,7 +10,7 @@ from sqlmodel import col
 from services.information_referral.models import Address, Location, Organization, Row, Service, missing_halves
 from services.information_referral.places import Point, is_in_ontario, normal_postal_code
 from services.information_referral.records import store
-from services.information_referral.seeds import FILE, SOURCE, records
+from services.information_referral.seeds import FILE, SOURCE, records, ship
 from services.kit.testing.client import Client
 
 DATA: dict[str, Any] = tomllib.loads(FILE.read_text(encoding="utf-8"))
@@ -60,3 +60,14 @@ class TestStoring:
         assert (done.added, done.changed) == (0, 1)
         assert [s.description.fr for s in fresh if s.description] == ["Une infirmière répond."]
         assert total == len({row.id for row in ROWS if isinstance(row, Organization)})
+
+    async def test_what_is_shipped_no_more_is_found_no_more_until_it_comes_back(self, client: Client) -> None:
+        fewer = {**DATA, "services": [entry for entry in DATA["services"] if entry["code"] != "health811"]}
+        query = '{ findServices(text: "Health811") { edges { node { name { en } } } } }'
+        seen = []
+        for data in (DATA, fewer, DATA):
+            async with client.database.transaction() as db:
+                await ship(db, data)
+            found = await client.run(query)
+            seen.append("Health811" in [edge["node"]["name"]["en"] for edge in found.data["findServices"]["edges"]])
+        assert seen == [True, False, True]
