@@ -1,7 +1,8 @@
 """Answers made smaller for callers who take gzip.
 
-Only gzip: by isal it costs one to two milliseconds for a megabyte of JSON, a third of the standard library's, and leaves a
-quarter (`make bench` measures it); zstd is no cheaper and brotli is dearer. Event streams are never compressed: a part would wait for the next.
+Only gzip: by isal it costs one to two milliseconds for a megabyte of JSON, a fifth of the standard library's, and leaves a
+quarter (`make bench` measures it); zstd is no cheaper and brotli is dearer. Event streams are never compressed: a part would
+wait for the next.
 """
 
 import asyncio
