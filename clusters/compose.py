@@ -98,11 +98,12 @@ def compose(parts: Sequence[tuple[SubgraphEntry, str]]) -> str:
 
 
 def _kept_about_people(coordinate: str) -> str:
+    never = "@cacheControl(maxAge: 0)"
     return spoken(
         f"PERSONAL_DATA_CACHED ({coordinate}): it is @personalData and would be kept by @cacheControl, its own or that of "
-        "what holds it. Say @cacheControl(maxAge: 0) on it, or take the other hint away.",
+        f"what holds it. Say {never} on it, or take the other hint away.",
         f"PERSONAL_DATA_CACHED ({coordinate})\u00a0: ce champ porte @personalData et serait gardé par un @cacheControl, le "
-        "sien ou celui de ce qui le contient. Mettez-y @cacheControl(maxAge: 0), ou retirez l’autre indication.",
+        f"sien ou celui de ce qui le contient. Mettez-y {never}, ou retirez l’autre indication.",
     )
 
 
