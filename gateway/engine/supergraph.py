@@ -257,7 +257,8 @@ class _Reader:
                 self._implements(found, node)
                 for item in node.fields or ():
                     found.fields[item.name.value] = self._field(found, item)
-                _mark_external(found)
+                silent = (i.name.value for i in node.fields or () if not _named(i.directives, "join__field"))
+                _mark_external(found, frozenset(silent))
         elif not isinstance(node, InputObjectTypeDefinitionNode):
             raise SupergraphRefused(f"{name} is of a kind that this gateway does not know.")
 
@@ -321,28 +322,25 @@ class _Reader:
         return Field(node.name.value, node.type, MappingProxyType(dict(sorted(graphs.items()))))
 
 
-def _mark_external(found: Type) -> None:
-    """What a subgraph requires is external to it, also where a composer leaves that out (of an @interfaceObject's fields)."""
-    for requiring in list(found.fields.values()):
-        for graph, held in requiring.graphs.items():
-            keys = {item.name.value for key in found.graphs.get(graph, ()) for item in _fields(key.fields)}
-            for item in _fields(held.requires) if held.requires is not None else ():
-                name = item.name.value
-                required = found.fields.get(name)
-                if required is None or name in keys or not (there := required.graphs.get(graph)) or there.external:
-                    continue
-                graphs = {**required.graphs, graph: replace(there, external=True)}
-                found.fields[name] = replace(required, graphs=MappingProxyType(graphs))
+def _mark_external(found: Type, silent: frozenset[str]) -> None:
+    """What an @interfaceObject requires is external to it, also where a composer says nothing about the field."""
+    for graph in found.interface_object_in:
+        for requiring in list(found.fields.values()):
+            held = requiring.graphs.get(graph)
+            for item in held.requires.selections if held and held.requires else ():
+                name = item.name.value if isinstance(item, FieldNode) and item.selection_set is None else ""
+                if name in silent:
+                    graphs = {
+                        **found.fields[name].graphs,
+                        graph: replace(found.fields[name].graphs[graph], external=True),
+                    }
+                    found.fields[name] = replace(found.fields[name], graphs=MappingProxyType(graphs))
 
 
 def _order(key: Key) -> tuple[int, str]:
     """Keys that are cheaper to tell come first."""
     text = text_of(key.fields)
     return len(text.split()), text
-
-
-def _fields(fields: SelectionSetNode) -> list[FieldNode]:
-    return [item for item in fields.selections if isinstance(item, FieldNode)]
 
 
 def selection(text: str) -> SelectionSetNode:

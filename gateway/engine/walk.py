@@ -5,14 +5,18 @@ narrows an abstract type, or jumps to another subgraph by a key. A jump is usabl
 asks for) can itself be found from here; the tree that finds it hangs on the jump.
 """
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.engine.choose import choose
 from gateway.engine.normalise import TYPENAME, Normaliser, Selected, Selections, answers
-from gateway.engine.supergraph import FieldIn, Supergraph, selection, text_of
+from gateway.engine.supergraph import FieldIn, Key, Supergraph, selection, text_of
 from gateway.engine.tree import Jump, Narrow, Place, Resolve, Step, Tree
 
 FIELD_COST, JUMP_COST = 1, 1000
+MOST_REMEMBERED = 50_000
+DEEPEST = 24  # what is solved within one another; no supergraph that composes comes near
 
 
 class NoResolvablePath(Exception):
@@ -32,6 +36,12 @@ class Path:
 
     def to(self, place: Place | None, step: Step, own: int, known: str = "") -> "Path":
         return Path(place, step, self, self.cost + own, own, known or (place.type if place else ""))
+
+    def along(self, further: "Path") -> "Path":
+        """This way, then one that begins where it ends."""
+        if further.step is None or further.before is None:
+            return self
+        return self.along(further.before).to(further.place, further.step, further.own, further.known)
 
     def steps(self) -> list[tuple[Step, Place | None, int]]:
         """The steps from the start in order, each with where it leads and its own cost."""
@@ -57,18 +67,22 @@ class Walker:
     def __init__(self, supergraph: Supergraph) -> None:
         self._supergraph = supergraph
         self._sets: dict[tuple[str, str], Selections] = {}
-        self._found: dict[tuple[Place, str, tuple[str, ...], Busy], Tree | None] = {}
+        self._found: dict[tuple[Place, str, tuple[str, ...], Busy, bool], Tree | None] = {}
+        self._reached: dict[tuple[Place, str, str, Busy], list[Path]] = {}
 
     # -- one selection set
 
-    def leaves(self, paths: list[Path], selections: Selections, busy: Busy = frozenset()) -> list[list[Path]]:
-        """For each leaf below a selection set, every cheapest way to it. Raises NoResolvablePath."""
+    def leaves(
+        self, paths: list[Path], selections: Selections, busy: Busy = frozenset(), *, staying: bool = False
+    ) -> list[list[Path]]:
+        """For each leaf below a selection set, every cheapest way to it; `staying`, only where the first fields need no
+        further jump. Raises NoResolvablePath."""
         found: list[list[Path]] = []
         members = self._members(paths, selections.type)
         for selected in selections:
             if selected.on != selections.type and members is not None and selected.on not in members:
                 continue  # no value here can be of this type
-            ways = self.ways(paths, selected, busy)
+            ways = self.ways(paths, selected, busy, staying=staying)
             if not ways:
                 raise NoResolvablePath(f"{selected.on}.{selected.name}")
             if selected.children is None:
@@ -78,7 +92,7 @@ class Walker:
                 found.extend(self.leaves(ways, selected.children, busy))
         if not found:  # no value can be of any type that is asked for, but that there is a value is still asked
             exists = Selected(selections.type, TYPENAME, None, "", frozenset())
-            ways = self.ways(paths, exists, busy)
+            ways = self.ways(paths, exists, busy, staying=staying)
             found = [ways] if ways else []
         return found
 
@@ -102,46 +116,93 @@ class Walker:
             shared = known if shared is None else shared & known
         return shared
 
-    def ways(self, paths: list[Path], selected: Selected, busy: Busy = frozenset()) -> list[Path]:
+    def ways(
+        self, paths: list[Path], selected: Selected, busy: Busy = frozenset(), *, staying: bool = False
+    ) -> list[Path]:
         """Every way to resolve a field from one of several places: the cheapest per place where it leads."""
         best: dict[tuple[Place | None, str, object], Path] = {}
+        there = {(path.place, path.known): path.cost for path in reversed(paths)}
         for path in paths:
-            for way in self._from(path, selected, busy):
+            path = self._narrowed(path, selected)
+            for way in self.direct(path, selected, busy) if staying else self._from(path, selected, busy, there):
                 identity = (way.place, way.known, way if way.place is None else None)
                 if identity not in best or way.cost < best[identity].cost:
                     best[identity] = way
         return list(best.values())
 
-    def _from(self, path: Path, selected: Selected, busy: Busy) -> list[Path]:
-        path = self._narrowed(path, selected)
+    def _from(
+        self, path: Path, selected: Selected, busy: Busy, there: Mapping[tuple[Place | None, str], int]
+    ) -> list[Path]:
+        """The ways to resolve a field here or after jumps; a leaf as near as it goes. Jumps to where one is already `there`
+        for no more are of no use."""
         found = self.direct(path, selected, busy)
         if found and selected.children is None:
             return found
         assert path.place is not None  # noqa: S101 - a leaf has no fields
-        seen = {(path.place.type, path.place.graph, path.known)}
-        frontier = [path]
-        while frontier:
-            frontier.sort(key=lambda p: p.cost)
-            here = frontier.pop(0)
-            for further in self._jumps(here, busy, seen):
-                assert further.place is not None  # noqa: S101 - a jump leads somewhere
-                seen.add((further.place.type, further.place.graph, further.known))
-                found += self.direct(further, selected, busy)
-                frontier.append(self._narrowed(further, selected))
-            if found and selected.children is None:
+        enough: float = math.inf
+        for further in self._reach(path.place, path.known, selected.on, busy, begins=_begins(path)):
+            if path.cost + further.cost + FIELD_COST > enough:
                 break
+            if there.get((further.place, further.known), math.inf) > path.cost + further.cost:
+                found += self.direct(path.along(further), selected, busy)
+            if found and selected.children is None:
+                enough = min(way.cost for way in found)
         return found
+
+    def _reach(self, place: Place, known: str, on: str, busy: Busy, *, begins: bool = False) -> list[Path]:
+        """The other places where a value can be found by jumps, cheapest first, values of `on` where it is narrowed.
+
+        One after the other is settled, as Dijkstra does; a key may be gathered from all those settled before. So every
+        place is found once, however many ways of gathering keys lead there.
+        """
+        if begins:  # every subgraph has its own beginning
+            return []
+        identity = (place, known, on, busy)
+        if identity not in self._reached:
+            if len(self._reached) > MOST_REMEMBERED:
+                self._reached.clear()
+            self._reached[identity] = []
+            self._reached[identity] = self._settle(Path(place, None, None, 0, 0, known), on, busy)
+        return self._reached[identity]
+
+    def _settle(self, root: Path, on: str, busy: Busy) -> list[Path]:
+        assert root.place is not None  # noqa: S101 - a leaf has no keys
+        settled: list[Path] = []
+        done = {(root.place.type, root.place.graph, root.known)}
+        waiting: dict[tuple[str, str, str], Path] = {}
+        here: Path | None = root
+        while here is not None:
+            settled.append(here)
+            if here.known == root.known:
+                further = self._jumps(here, settled, busy, done)
+            else:  # narrowed on the way: what is known of a narrower type has its own keys
+                assert here.place is not None  # noqa: S101 - a jump leads somewhere
+                further = [here.along(w) for w in self._reach(here.place, here.known, on, busy)]
+            for way in further:
+                assert way.place is not None  # noqa: S101 - a jump leads somewhere
+                spot = (way.place.type, way.place.graph, way.known)
+                if spot not in done and (spot not in waiting or way.cost < waiting[spot].cost):
+                    waiting[spot] = way
+            here = None
+            if waiting:
+                nearest = min(waiting, key=lambda s: waiting[s].cost)
+                done.add(nearest)
+                here = self._narrowed_on(waiting.pop(nearest), on)
+        return sorted(settled[1:], key=lambda way: way.cost)
 
     # -- one step
 
     def _narrowed(self, path: Path, selected: Selected) -> Path:
+        return self._narrowed_on(path, selected.on)
+
+    def _narrowed_on(self, path: Path, on: str) -> Path:
         """The way on for values of one object type only, where the place can hold several and this is one of them."""
         place = path.place
         assert place is not None  # noqa: S101 - a leaf has no fields
         here = self._supergraph.types[place.type]
-        if not here.abstract_in(place.graph) or selected.on not in here.members_in(place.graph):
+        if not here.abstract_in(place.graph) or on not in here.members_in(place.graph):
             return path
-        return path.to(Place(selected.on, place.graph, place.provided), Narrow(selected.on), 0)
+        return path.to(Place(on, place.graph, place.provided), Narrow(on), 0)
 
     def direct(self, path: Path, selected: Selected, busy: Busy = frozenset()) -> list[Path]:
         """The way that resolves a field right here, if there is one."""
@@ -219,44 +280,40 @@ class Walker:
                 found.append(entered.to(self._beyond(bare, held, None), resolve, FIELD_COST))
         return found[:1] if found else []
 
-    def _jumps(self, path: Path, busy: Busy, seen: set[tuple[str, str, str]]) -> list[Path]:
-        """Every other place that the value here can be found at by a key."""
+    def _jumps(self, path: Path, settled: list[Path], busy: Busy, done: set[tuple[str, str, str]]) -> list[Path]:
+        """Every other place that the value here can be found at by a key: one found here, or gathered from all places
+        settled so far."""
         place = path.place
         assert place is not None  # noqa: S101 - a leaf has no keys
         if place.type in self._supergraph.roots.values():
-            if path.before is not None and path.before.place is None:  # the start: every subgraph has its own
-                return []
-            return [
-                path.to(Place(place.type, graph), Jump(Place(place.type, graph), place.type), JUMP_COST)
-                for graph in self._supergraph.types[place.type].graphs
-                if (place.type, graph, place.type) not in seen
-            ]
+            places = (Place(place.type, graph) for graph in self._supergraph.types[place.type].graphs)
+            return [path.to(there, Jump(there, place.type), JUMP_COST) for there in places]
         found = []
         for target in self._targets(place, path.known):
-            for graph, keys in self._supergraph.types[target].graphs.items():
+            declared = self._supergraph.types[target]
+            for graph, keys in declared.graphs.items():
                 mark = ("jump", target, graph)
-                if (target, graph, path.known) in seen or mark in busy:
+                if (target, graph, path.known) in done or mark in busy or len(busy) > DEEPEST:
                     continue
-                if (
-                    target not in (place.type, path.known)
-                    and graph not in self._supergraph.types[target].interface_object_in
-                ):
+                if target not in (place.type, path.known) and graph not in declared.interface_object_in:
                     continue
-                best: Path | None = None
-                for key in keys:
-                    if not key.resolvable:
-                        continue
-                    inputs = (text_of(key.fields),)
-                    finding = self._find(place, path.known, inputs, busy | {mark})
-                    if finding is None:
-                        continue
-                    jump = Jump(Place(target, graph), path.known, inputs, finding)
-                    way = path.to(jump.place, jump, JUMP_COST + finding.cost, path.known)
-                    if best is None or way.cost < best.cost:
-                        best = way
-                if best is not None:
-                    found.append(best)
+                there = Place(target, graph)
+                ways = [self._by_key(path, settled, there, key, busy | {mark}) for key in keys if key.resolvable]
+                found += sorted(filter(None, ways), key=lambda way: way.cost)[:1]
         return found
+
+    def _by_key(self, path: Path, settled: list[Path], there: Place, key: Key, busy: Busy) -> Path | None:
+        """The way to a place by one of its keys, if that can be found."""
+        assert path.place is not None  # noqa: S101 - a leaf has no keys
+        inputs = (text_of(key.fields),)
+        origin, finding = path, self._find(path.place, path.known, inputs, busy, staying=True)
+        if finding is None and len(settled) > 1:
+            origin = settled[0]
+            sources = [way for way in settled if way.known == path.known]
+            finding = self._gather(sources, inputs, busy, staying=True)
+        if finding is None:
+            return None
+        return origin.to(there, Jump(there, path.known, inputs, finding), JUMP_COST + finding.cost, path.known)
 
     def _targets(self, place: Place, known: str) -> list[str]:
         """The types as which the value here may be an entity elsewhere: its own, and interfaces that are objects there."""
@@ -273,25 +330,32 @@ class Walker:
             found = self._sets[type_name, text] = Normaliser(self._supergraph).selections(selection(text), type_name)
         return found
 
-    def _find(self, place: Place, type_name: str, inputs: tuple[str, ...], busy: Busy) -> Tree | None:
+    def _find(
+        self, place: Place, known: str, inputs: tuple[str, ...], busy: Busy, *, staying: bool = False
+    ) -> Tree | None:
         """The tree that gathers field sets from a place, or None when some of it cannot be found."""
-        identity = (place, type_name, inputs, busy)
+        identity = (place, known, inputs, busy, staying)
         if identity not in self._found:
             self._found[identity] = None
-            if len(self._found) > 50_000:
+            if len(self._found) > MOST_REMEMBERED:
                 self._found.clear()
-            self._found[identity] = self._gather(place, type_name, inputs, busy)
+            self._found[identity] = self._gather([Path(place, None, None, 0, 0, known)], inputs, busy, staying=staying)
         return self._found[identity]
 
-    def _gather(self, place: Place, type_name: str, inputs: tuple[str, ...], busy: Busy) -> Tree | None:
-        tree_leaves: list[list[Path]] = []
-        origin = Path(place, None, None, 0, 0, type_name)
+    def _gather(self, sources: list[Path], inputs: tuple[str, ...], busy: Busy, *, staying: bool) -> Tree | None:
+        """The tree that gathers field sets from several ways that begin at one place, the first of them."""
+        found: list[list[Path]] = []
         for text in inputs:
             try:
-                tree_leaves += self.leaves([origin], self.field_set(type_name, text), busy)
+                found += self.leaves(sources, self.field_set(sources[0].known, text), busy, staying=staying)
             except NoResolvablePath:
                 return None
-        return choose(place, tree_leaves)
+        return choose(sources[0].place, found)
+
+
+def _begins(path: Path) -> bool:
+    """Whether this is where an operation enters a subgraph."""
+    return path.before is not None and path.before.place is None
 
 
 def _text(selections: Selections) -> str:

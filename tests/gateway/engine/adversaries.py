@@ -98,8 +98,9 @@ type T {_types(subgraphs)} {{
 
 def wide_interface(types: int = 40, subgraphs: int = 5, levels: int = 2) -> tuple[str, str]:
     """An interface of many members, each field asked of all of them, in fragments on interfaces inside interfaces."""
+    implements = " ".join(f'@join__implements(graph: G{graph}, interface: "I")' for graph in range(subgraphs))
     members = "\n".join(
-        f"""type M{i} implements I {_types(subgraphs)} {" ".join(f'@join__implements(graph: G{g}, interface: "I")' for g in range(subgraphs))} {{
+        f"""type M{i} implements I {_types(subgraphs)} {implements} {{
   id: ID!
   a: Int {_in([i % subgraphs])}
   b: Int {_in([(i + 1) % subgraphs])}
