@@ -38,6 +38,7 @@ class _Server(uvicorn.Server):
             asyncio.get_running_loop().add_reader(pipe, self._orphaned, pipe)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._gateway.departures.closing.set()
         for task in list(self._background):
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

@@ -47,7 +47,7 @@ class Gateway:
         self.keys = Keys(http_source(settings.issuer.jwks_url)) if settings.issuer else None
         issuer, keys = settings.issuer, self.keys
         self._verifier = Verifier(issuer, settings.audience, keys) if issuer and keys else None
-        self._departures = Departures()
+        self.departures = Departures()
         self.access_log = AccessLog(enabled=settings.log_level in ("DEBUG", "INFO"))
         self.draining = False
         self.documents = Documents({}, only_trusted=settings.only_trusted_documents)
@@ -71,7 +71,7 @@ class Gateway:
             metrics.forget(metrics.SUPERGRAPH, self.supergraph.id)
         self.documents.trusted = trusted
         self.supergraph, self.subgraphs = supergraph, subgraphs
-        self.pipeline = Pipeline(operations, subgraphs, self._verifier, settings, self._departures, self.access_log)
+        self.pipeline = Pipeline(operations, subgraphs, self._verifier, settings, self.departures, self.access_log)
         if served is not None:
             served.close(keep=subgraphs)
         metrics.SUPERGRAPH.labels(supergraph.id).set(1)
@@ -91,7 +91,7 @@ class Gateway:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keys are kept fresh while the block lasts; connections are closed after it."""
-        background = [asyncio.create_task(self._departures.watch())]
+        background = [asyncio.create_task(self.departures.watch())]
         if self.keys:
             background.append(asyncio.create_task(self.keys.run()))
         _LOG.info("ready", supergraph=self.supergraph.id, subgraphs=sorted(self.supergraph.subgraphs))

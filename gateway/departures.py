@@ -1,9 +1,13 @@
-"""Ends the work for clients who have hung up. Noticed by one look around ten times a second, so that a quick request pays
-for two set operations only."""
+"""Ends the work for clients who have hung up, and the streams of a gateway that leaves.
+
+Who has hung up is noticed by one look around ten times a second, so that a quick request pays for two set operations only.
+"""
 
 import asyncio
 import contextlib
+from collections.abc import MutableMapping
 from types import TracebackType
+from typing import Any
 
 from gateway.exchange import Receive
 
@@ -19,10 +23,25 @@ class Departures:
 
     def __init__(self) -> None:
         self.waiting: set[_Waiting] = set()
+        self.closing = asyncio.Event()  # set once the gateway itself is about to go
 
     def ending(self, receive: Receive) -> "_Waiting":
         """A block that ends with ClientLeft once the client is gone. The request's body must have been read."""
         return _Waiting(self, receive)
+
+    def staying(self, receive: Receive) -> Receive:
+        """What a client says, for as long as the gateway stays: then it is as if the client had hung up."""
+
+        async def either() -> MutableMapping[str, Any]:
+            said, closing = asyncio.ensure_future(receive()), asyncio.ensure_future(self.closing.wait())
+            try:
+                await asyncio.wait((said, closing), return_when=asyncio.FIRST_COMPLETED)
+                return said.result() if said.done() else {"type": "http.disconnect"}
+            finally:
+                said.cancel()
+                closing.cancel()
+
+        return either
 
     async def watch(self) -> None:
         """Look around until cancelled."""

@@ -214,5 +214,5 @@ class Pipeline:
             await self._fetch_all(execution, exchange)
             return self._shaped(variant, execution, exchange)
 
-        await subscriptions.follow(upstream, subgraph, answered, exchange, receive)
+        await subscriptions.follow(upstream, subgraph, answered, exchange, self._departures.staying(receive))
         return 200

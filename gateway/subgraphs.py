@@ -28,7 +28,8 @@ MOST_RETRIES = 2
 LONGEST_PAUSE_S = (
     0.05  # before the first retry, doubled for each more; the pause itself is drawn between nothing and this
 )
-RETRIED = (502, 503, 504)
+TIMED_OUT = 504
+RETRIED = (502, 503, TIMED_OUT)
 _FAULTS: Mapping[type[Exception], Fault] = {
     http1.Unreachable: own.SUBGRAPH_UNAVAILABLE,
     http1.TooSlow: own.SUBGRAPH_DEADLINE,
@@ -213,7 +214,10 @@ class Subgraphs:
                 if answer.status < 500:
                     guard.succeeded()
                     return answer
-                guard.failed(loop.time())
+                if answer.status == TIMED_OUT and time.perf_counter() - begun < self._fair_s:
+                    guard.abandoned()  # others had used the time up, and the service kept to what was left
+                else:
+                    guard.failed(loop.time())
                 pause = self._pause(peer, tries, deadline) if again and answer.status in RETRIED else None
                 if pause is None:
                     return answer

@@ -63,6 +63,9 @@ async def follow(
                     continue
                 result, following = following.result(), None
                 await exchange.event(_next(await answer(result)))
+            await exchange.event(
+                b"", last=True
+            )  # without `complete`: a client that is still there comes back elsewhere
     except StopAsyncIteration:
         await exchange.event(COMPLETE, last=True)
     except TimeoutError:

@@ -136,6 +136,28 @@ class TestAGatewayThatLeaves:
             writer.close()
             await ending
 
+    async def test_ends_its_streams_so_that_their_readers_come_back_elsewhere(self) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+
+        async def events(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(head + b'event: next\ndata: {"data":{"bookAdded":{"title":"A"}}}\n\n')
+            await reader.read()
+
+        async with gateway() as (process, books), asyncio.timeout(60):
+            books.play = events
+            subscription = {"query": "subscription { bookAdded { title } }"}
+            asks = {"accept": "text/event-stream"}
+            async with process.client.stream("POST", "/graphql", json=subscription, headers=asks) as reply:
+                parts = reply.aiter_bytes()
+                first = await anext(parts)
+                begun = time.monotonic()
+                ending = asyncio.ensure_future(process.end())
+                rest = b"".join([part async for part in parts])  # raises if the stream were cut off
+            assert b'{"title":"A"}' in first
+            assert b"complete" not in rest
+            await ending
+            assert time.monotonic() - begun < 8
+
 
 async def gone(port: int) -> None:
     """Wait until nobody listens on a port."""
