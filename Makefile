@@ -11,10 +11,12 @@ LOAD_TOOLS := .venv/.load-tools
 STACK_TOOLS := .venv/.stack-tools
 SHAPE ?= smoke
 TESTS ?=
+N ?= 10000
+SEED ?= $(shell date +%s)
 PYTHON ?=
 export PYTHON
 
-.PHONY: help setup run test test-stack check bench load check-style check-types check-layers check-contracts check-rules
+.PHONY: help setup run test test-stack fuzz check bench load check-style check-types check-layers check-contracts check-rules
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +50,9 @@ check-contracts: $(LOAD_TOOLS)
 
 check-rules: $(LOAD_TOOLS)
 	@$(BIN)/pytest tests/architecture
+
+fuzz: $(LOAD_TOOLS) ## random operations against one schema: make fuzz N=10000 SEED=1 (a seed of today's unless given)
+	@ONEDOOR_FUZZ_OPERATIONS=$(N) ONEDOOR_FUZZ_SEED=$(SEED) $(BIN)/pytest -n 2 tests/gateway/engine/test_random_operations.py
 
 bench: $(LOAD_TOOLS) ## measure; prints medians and ratios
 	@$(BIN)/pytest -m bench -s $(TESTS)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from graphql import OperationDefinitionNode, parse
 
 from gateway.engine.planner import plan_operation
 from gateway.engine.supergraph import Supergraph, SupergraphRefused, load_supergraph
+from tests.gateway.engine import adversaries
 
 TOWN = Path(__file__).parent / "town" / "supergraph.graphql"
 
@@ -90,6 +92,15 @@ class TestPlans:
         began = time.process_time()
         planned(town, text)
         assert time.process_time() - began < 20  # a bound against explosion, no measure of speed
+
+    @pytest.mark.parametrize("adversary", adversaries.ALL, ids=lambda a: a.__name__)
+    def test_what_was_made_to_be_hard_is_planned_in_bounded_work(
+        self, adversary: Callable[[], tuple[str, str]]
+    ) -> None:
+        sdl, text = adversary()
+        began = time.process_time()
+        assert planned(load_supergraph(sdl), text)
+        assert time.process_time() - began < 10  # make bench measures; this is a bound against explosion
 
 
 class TestSupergraphs:
