@@ -106,9 +106,9 @@ def gateway_settings(env: Mapping[str, str] = os.environ) -> Settings:
         ),
         response_cache_bytes=number(env, "RESPONSE_CACHE_BYTES", 33_554_432),
         shares_fetches=switch(env, "SHARE_FETCHES"),
-        connections=number(env, "SUBGRAPH_CONNECTIONS", 128),
+        connections=_positive(env, "SUBGRAPH_CONNECTIONS", 128),
         queued=number(env, "SUBGRAPH_QUEUE", 512),
-        deadline_s=number(env, "DEADLINE_MS", 15_000) / 1000,
+        deadline_s=_positive(env, "DEADLINE_MS", 15_000) / 1000,
         trusted_documents=Path(env["TRUSTED_DOCUMENTS"]) if env.get("TRUSTED_DOCUMENTS") else None,
         only_trusted_documents=switch(env, "TRUSTED_DOCUMENTS_ONLY"),
         contract=Contract(_words(env, "CONTRACT_INCLUDE"), _words(env, "CONTRACT_EXCLUDE")),
@@ -116,7 +116,7 @@ def gateway_settings(env: Mapping[str, str] = os.environ) -> Settings:
         cors_origins=_origins(env.get("CORS_ORIGINS", "")),
         compress_from_bytes=number(env, "COMPRESS_FROM_BYTES", 1_400) or math.inf,
         log_level=env.get("LOG_LEVEL", "INFO").upper(),
-        workers=number(env, "WORKERS", 1),
+        workers=_positive(env, "WORKERS", 1),
         supervisor_pipe=number(env, "SUPERVISOR_PIPE", -1) if env.get("SUPERVISOR_PIPE") else None,
         metrics_folder=Path(env["PROMETHEUS_MULTIPROC_DIR"]) if env.get("PROMETHEUS_MULTIPROC_DIR") else None,
     )
@@ -125,6 +125,14 @@ def gateway_settings(env: Mapping[str, str] = os.environ) -> Settings:
 def _words(env: Mapping[str, str], variable: str) -> frozenset[str]:
     """Tags or labels, separated by commas or spaces."""
     return frozenset(env.get(variable, "").replace(",", " ").split())
+
+
+def _positive(env: Mapping[str, str], variable: str, default: int) -> int:
+    """Raises SettingMissing for what is no whole number from 1 on."""
+    value = number(env, variable, default)
+    if value < 1:
+        raise SettingMissing(f"{variable} is {value}; it must be at least 1")
+    return value
 
 
 def _origins(text: str) -> frozenset[str]:

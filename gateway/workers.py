@@ -28,6 +28,7 @@ def supervise(workers: int, host: str, port: int, env: Mapping[str, str] = os.en
     """
     reserve(host, port).close()
     folder = tempfile.mkdtemp(prefix="onedoor-metrics-")
+    _LOG.info("workers", count=workers, address=f"http://{host}:{port}")
     try:
         return asyncio.run(_Supervisor({**env, "WORKERS": "1", "PROMETHEUS_MULTIPROC_DIR": folder}).run(workers))
     finally:

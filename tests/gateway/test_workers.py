@@ -16,6 +16,8 @@ import pytest
 
 from clusters.local.processes import free_port
 from gateway.engine.supergraph import load_supergraph
+from gateway.settings import gateway_settings
+from services.kit.settings import SettingMissing
 from tests.gateway.conftest import SDL, SUPERGRAPH, http, listening, playing
 from tests.gateway.running import Running, running
 
@@ -135,3 +137,8 @@ class TestAStartThatFails:
         assert done.returncode == 1
         assert "Address already in use" in done.stderr
         assert "Traceback" not in done.stderr
+
+    @pytest.mark.parametrize("variable", ["WORKERS", "SUBGRAPH_CONNECTIONS", "DEADLINE_MS"])
+    def test_names_a_number_that_would_serve_nobody(self, variable: str) -> None:
+        with pytest.raises(SettingMissing, match=f"{variable} is 0; it must be at least 1"):
+            gateway_settings({"SUPERGRAPH": "any", variable: "0"})
