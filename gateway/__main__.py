@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import shutil
 import signal
 import socket
 import sys
@@ -27,6 +28,7 @@ class _Server(uvicorn.Server):
         self._gateway = gateway
         self._reloader = Reloader(gateway, gateway.settings.supergraph)
         self._background: set[asyncio.Task[Any]] = set()
+        self._is_orphan = False
         self._had_terminal = workers.has_terminal()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -43,6 +45,8 @@ class _Server(uvicorn.Server):
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await super().shutdown(sockets)
+        if self._is_orphan and self._gateway.settings.metrics_folder:
+            shutil.rmtree(self._gateway.settings.metrics_folder, ignore_errors=True)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         if self._gateway.draining:  # asked twice: leave now
@@ -55,6 +59,7 @@ class _Server(uvicorn.Server):
     def _orphaned(self, pipe: int) -> None:
         """The supervisor is gone without a word: leave as if it had told to."""
         asyncio.get_running_loop().remove_reader(pipe)
+        self._is_orphan = True
         if not self._gateway.draining:
             self.handle_exit(signal.SIGTERM, None)
 

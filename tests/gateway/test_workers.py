@@ -85,8 +85,10 @@ class TestTwoWorkers:
     async def test_end_with_it_even_when_it_is_killed(self) -> None:
         async with two() as process:
             workers = children(process)
+            figures = Path(workers[0].environ()["PROMETHEUS_MULTIPROC_DIR"])
             await process.end(signal.SIGKILL)
             await until(lambda: not any(worker.is_running() for worker in workers))
+            await until(lambda: not figures.exists())
 
     async def test_one_that_is_killed_is_replaced(self) -> None:
         async with two() as process:
