@@ -59,9 +59,9 @@ class Subgraph:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key by which a subgraph finds an entity; one that is not resolvable only says what it can give."""
+    """A key by which a subgraph finds an entity, as text; one that is not resolvable only says what it can give."""
 
-    fields: SelectionSetNode
+    fields: str
     resolvable: bool
 
 
@@ -72,8 +72,8 @@ class FieldIn:
 
     type: TypeNode
     external: bool = False
-    requires: SelectionSetNode | None = None
-    provides: SelectionSetNode | None = None
+    requires: str | None = None
+    provides: str | None = None
     label: str = ""
     takes: bool = False
 
@@ -269,7 +269,7 @@ class _Reader:
             graph = str(arguments["graph"])
             keys = found.graphs.setdefault(graph, [])
             if arguments.get("key"):
-                keys.append(Key(selection(str(arguments["key"])), bool(arguments.get("resolvable", True))))
+                keys.append(Key(_field_set(arguments["key"]), bool(arguments.get("resolvable", True))))
             if arguments.get("isInterfaceObject"):
                 found.interface_object_in.add(graph)
         if not found.graphs:  # defined everywhere alike
@@ -311,8 +311,8 @@ class _Reader:
                 graphs[str(arguments["graph"])] = FieldIn(
                     type=parse_type(str(arguments["type"])) if arguments.get("type") else node.type,
                     external=bool(arguments.get("external") or (arguments.get("usedOverridden") and not label)),
-                    requires=selection(str(requires)) if requires else None,
-                    provides=selection(str(provides)) if provides else None,
+                    requires=_field_set(requires) if requires else None,
+                    provides=_field_set(provides) if provides else None,
                     label=label,
                     takes=bool(arguments.get("override")),
                 )
@@ -327,7 +327,7 @@ def _mark_external(found: Type, silent: frozenset[str]) -> None:
     for graph in found.interface_object_in:
         for requiring in list(found.fields.values()):
             held = requiring.graphs.get(graph)
-            for item in held.requires.selections if held and held.requires else ():
+            for item in selection(held.requires).selections if held and held.requires else ():
                 name = item.name.value if isinstance(item, FieldNode) and item.selection_set is None else ""
                 if name in silent:
                     graphs = {
@@ -339,8 +339,7 @@ def _mark_external(found: Type, silent: frozenset[str]) -> None:
 
 def _order(key: Key) -> tuple[int, str]:
     """Keys that are cheaper to tell come first."""
-    text = text_of(key.fields)
-    return len(text.split()), text
+    return len(key.fields.split()), key.fields
 
 
 def selection(text: str) -> SelectionSetNode:
@@ -349,9 +348,9 @@ def selection(text: str) -> SelectionSetNode:
     return operation.selection_set  # type: ignore[attr-defined, no-any-return] # parsed from a selection
 
 
-def text_of(fields: SelectionSetNode) -> str:
-    """A field set on one line."""
-    return " ".join(print_ast(fields).split())[2:-2]
+def _field_set(text: object) -> str:
+    """A field set on one line, however it was written. Raises GraphQLError."""
+    return " ".join(print_ast(selection(str(text))).split())[2:-2]
 
 
 def _named(directives: tuple[DirectiveNode, ...] | None, name: str) -> list[DirectiveNode]:

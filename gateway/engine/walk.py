@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gateway.engine.choose import choose
 from gateway.engine.normalise import TYPENAME, Normaliser, Selected, Selections, answers
-from gateway.engine.supergraph import FieldIn, Key, Supergraph, selection, text_of
+from gateway.engine.supergraph import FieldIn, Key, Supergraph, selection
 from gateway.engine.tree import Jump, Narrow, Place, Resolve, Step, Tree
 
 FIELD_COST, JUMP_COST = 1, 1000
@@ -242,7 +242,7 @@ class Walker:
         """Where a field leads, with what its own @provides and an outer one grant there."""
         if not self._supergraph.composite(held.type_name):
             return None
-        granted = [text_of(held.provides)] if held.provides is not None else []
+        granted = [held.provides] if held.provides is not None else []
         if provided is not None:
             granted.append(_text(provided))
         return Place(held.type_name, place.graph, " ".join(filter(None, granted)))
@@ -271,7 +271,7 @@ class Walker:
         assert origin.place is not None  # noqa: S101 - a jump starts somewhere
         found = []
         for key in self._supergraph.types[place.type].graphs.get(place.graph, ()):
-            inputs = (text_of(key.fields), text_of(held.requires))
+            inputs = (key.fields, held.requires)
             finding = self._find(origin.place, path.known, inputs, busy | {mark})
             if key.resolvable and finding is not None:
                 bare = Place(place.type, place.graph)
@@ -305,7 +305,7 @@ class Walker:
     def _by_key(self, path: Path, settled: list[Path], there: Place, key: Key, busy: Busy) -> Path | None:
         """The way to a place by one of its keys, if that can be found."""
         assert path.place is not None  # noqa: S101 - a leaf has no keys
-        inputs = (text_of(key.fields),)
+        inputs = (key.fields,)
         origin, finding = path, self._find(path.place, path.known, inputs, busy, staying=True)
         if finding is None and len(settled) > 1:
             origin = settled[0]
