@@ -65,6 +65,8 @@ class Splitter:
         self._interface_object()
         for _ in range(self._chance.choice((0, 1, 2, 3))):
             self._requires()
+        if self._some(0.3):
+            self._requires_through_own()
         for _ in range(self._chance.choice((0, 0, 1, 2))):
             self._provides()
         for _ in range(self._chance.choice((0, 0, 1))):
@@ -287,6 +289,19 @@ class Splitter:
             if self._some(0.25):
                 self._hide(owner, entity, name)
             return
+
+    def _requires_through_own(self) -> None:
+        """A field that requires a subgraph's own field of entities, and of these what another subgraph has."""
+        for (entity, name), (sub, arguments, kind) in sorted(self.owned.items()):
+            target = kind.strip("[]!")
+            if entity not in self.entities or target not in self.entities or name.startswith("q"):
+                continue
+            for (other, leaf), (owner, given, shape) in sorted(self.owned.items()):
+                if other == target and shape in LEAVES and self._free(sub, owner, target, leaf):
+                    self.types[sub][target].fields[leaf] = f"{given}: {shape} @external"
+                    told = {"(a: Int)": "(a: 4)", "(in: In)": "(in: {n: 5})"}.get(arguments, "")
+                    self.types[sub][entity].fields["own"] = f': Int @requires(fields: "{name}{told} {{ {leaf} }}")'
+                    return
 
     def _free(self, sub: str, owner: str, entity: str, name: str) -> bool:
         """Whether a subgraph has an entity but not yet a field of it."""
