@@ -113,9 +113,14 @@ class Db:
         self.emitted += 1
 
     async def halt(self) -> None:
-        """End the batches that nobody waits for any more: a batch runs by itself and outlives those who asked for it."""
+        """End the batches that nobody waits for any more: a batch runs by itself and outlives those who asked for it.
+
+        One that is being cancelled is left to end: a second cancellation would break off what tells PostgreSQL of the
+        first, and the statement would go on there. asyncpg closes a connection that does not answer after 2 s.
+        """
         for batch in self._batches:
-            batch.cancel()
+            if not batch.cancelling():
+                batch.cancel()
         if self._batches:
             await asyncio.wait(self._batches)
 

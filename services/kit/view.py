@@ -367,7 +367,8 @@ async def _while_waited_for(limit: asyncio.Timeout, receive: Receive) -> AsyncIt
     async def watch() -> None:
         await _disconnected(receive)
         _LOG.info("client_gone")
-        limit.reschedule(loop.time())
+        if not limit.expired():  # the work is being ended already
+            limit.reschedule(loop.time())
 
     later = loop.call_later(WATCHED_AFTER_S, lambda: watching.append(asyncio.ensure_future(watch())))
     try:

@@ -72,6 +72,14 @@ async def count(db: database.Database, table: str) -> int:
         return found
 
 
+async def stuck_statements(db: database.Database) -> int:
+    """How many statements wait for somebody's lock."""
+    async with db.transaction() as inside:
+        active = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        found: int = (await inside.execute(text(active))).scalar_one()
+        return found
+
+
 async def until(check: Callable[[], Awaitable[Any]], within_s: float = 10) -> Any:
     """What a check returns as soon as that is true; fails when it is not within the time."""
     ends = time.monotonic() + within_s

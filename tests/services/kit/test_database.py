@@ -1,6 +1,8 @@
 """The database: one transaction per operation, queries read only, reads by key batched."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 from sqlalchemy import text
@@ -12,7 +14,7 @@ from services.kit.database import Database, Db, connect
 from services.kit.testing.client import Client
 from services.kit.testing.database import statements
 from services.kit.text import Text
-from tests.services.kit.conftest import count, issue
+from tests.services.kit.conftest import count, issue, stuck_statements, until
 from tests.services.sample_service.service import PermitIssued, WaterPermit, service
 
 
@@ -142,6 +144,69 @@ class TestReadsByKey:
         answers = await asyncio.gather(*asked, return_exceptions=True)
         await reader.session.close()
         assert all(isinstance(answer, DBAPIError) for answer in answers)
+
+    @pytest.mark.parametrize("leaves_first", [True, False])
+    async def test_end_with_who_asked_in_postgresql_too(self, db: Database, *, leaves_first: bool) -> None:
+        """Whether the one who waited is cancelled, and the loader cancels the batch, or the transaction breaks beside it."""
+        async with db.transaction() as other:
+            await other.execute(text("LOCK TABLE waterpermit IN ACCESS EXCLUSIVE MODE"))
+
+            async def stuck(wanted: int) -> bool:
+                return await stuck_statements(db) == wanted
+
+            async def works() -> None:
+                async with db.transaction() as inside:
+                    asking = asyncio.create_task(inside.one(WaterPermit, "a"))
+                    await until(lambda: stuck(1))
+                    if leaves_first:
+                        asking.cancel()
+                        await asyncio.sleep(0)
+                    raise Broken
+
+            with pytest.raises(Broken):
+                await works()
+            await until(lambda: stuck(0), within_s=3)  # PostgreSQL itself would wait 5 s for the lock
+        assert await count(db, "waterpermit") == 0
+
+    async def test_of_a_server_that_falls_silent_end_with_who_asked(self, db: Database) -> None:
+        """Neither the statement nor the request to cancel it is ever answered."""
+        async with falling_silent(db) as (silent, hush):
+            reader = silent.reader()
+            assert await reader.one(WaterPermit, "a") is None
+            hush()
+            asking = asyncio.create_task(reader.one(WaterPermit, "a"))
+            await asyncio.sleep(0.05)  # until the statement is on its way
+            asking.cancel()
+            await asyncio.wait_for(reader.close(), 4)
+
+
+@asynccontextmanager
+async def falling_silent(db: Database) -> AsyncIterator[tuple[Database, Callable[[], None]]]:
+    """A way to a database that passes everything on until it is hushed, and then keeps its connections and says nothing."""
+    url, hushed, piping = db.engine.url, asyncio.Event(), list[asyncio.Task[None]]()
+    ends: list[asyncio.StreamWriter] = []
+
+    async def pipe(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while data := await source.read(65_536):
+            if not hushed.is_set():
+                target.write(data)
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner, outer = await asyncio.open_connection(url.host, url.port)
+        ends.extend((outer, writer))
+        piping.extend((asyncio.ensure_future(pipe(reader, outer)), asyncio.ensure_future(pipe(inner, writer))))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    through = url.set(host="127.0.0.1", port=server.sockets[0].getsockname()[1])
+    opened = connect(through.render_as_string(hide_password=False), "silent", pool_size=1)
+    try:
+        yield opened, hushed.set
+    finally:
+        await opened.close()
+        server.close()
+        for end in ends:
+            end.close()
+        await asyncio.gather(*piping, return_exceptions=True)
 
 
 class TestStatements:

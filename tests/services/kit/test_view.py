@@ -14,7 +14,7 @@ from services.kit import view
 from services.kit.database import Database
 from services.kit.testing import tokens
 from services.kit.testing.client import Answer, Client
-from tests.services.kit.conftest import ISSUE, count, issue, until
+from tests.services.kit.conftest import ISSUE, count, issue, stuck_statements, until
 
 ALL = "{ waterPermits { edges { node { number } } } }"
 ONE = 'query { _entities(representations: [{__typename: "WaterPermit", number: "a"}]) { ... on WaterPermit { lake } } }'
@@ -47,16 +47,13 @@ async def stuck(db: Database) -> AsyncIterator[None]:
         yield
 
 
-async def working(db: Database) -> int:
-    """How many statements wait for somebody's lock."""
-    async with db.transaction() as inside:
-        active = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        found: int = (await inside.execute(text(active))).scalar_one()
-        return found
+async def ended(db: Database) -> None:
+    """Return when no statement waits any more; well before PostgreSQL itself would end it (lock_timeout, 5 s)."""
 
+    async def idle() -> bool:
+        return await stuck_statements(db) == 0
 
-async def idle(db: Database) -> bool:
-    return await working(db) == 0
+    await until(idle, within_s=3)
 
 
 def held(db: Database) -> int:
@@ -81,7 +78,7 @@ class TestADeadline:
         async with stuck(db):
             answer = await client.post(body, headers(onedoor_deadline=in_ms(300)))
             assert answer.codes == ["DEADLINE_EXCEEDED"]
-            await until(lambda: idle(db))
+            await ended(db)
             assert held(db) == 1  # the lock's own
         assert (await count(db, "waterpermit"), await count(db, "idempotency_key")) == (0, 0)
 
@@ -108,14 +105,14 @@ class TestAClientThatLeaves:
             asked = asyncio.create_task(client.post(body, headers(), listens_s=0.2))
             await until(lambda: waits(db))
             await asyncio.wait_for(asked, 5)
-            await until(lambda: idle(db))
+            await ended(db)
             assert held(db) == 1
         assert (await count(db, "waterpermit"), await count(db, "outbox")) == (0, 0)
         assert (await issue(client))["__typename"] == "WaterPermit"  # the next one finds all in order
 
 
 async def waits(db: Database) -> bool:
-    return await working(db) > 0
+    return await stuck_statements(db) > 0
 
 
 class TestARequest:
