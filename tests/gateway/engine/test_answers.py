@@ -1,22 +1,9 @@
-"""Federated answers equal those of the same data behind one schema: each feature by example, all together at random."""
-
-from typing import Any
+"""Federated answers equal those of the same data behind one schema, example by example; what fails nulls only its own."""
 
 import pytest
-from graphql import (
-    GraphQLInterfaceType,
-    GraphQLObjectType,
-    GraphQLUnionType,
-    get_named_type,
-    is_composite_type,
-    parse,
-    validate,
-)
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from graphql import parse, validate
 
 from gateway.engine.supergraph import Supergraph
-from tests.gateway.engine import town_data
 from tests.gateway.engine.town_data import federated, whole
 
 EXAMPLES = {
@@ -115,46 +102,3 @@ class TestFailures:
         data, _, sent = federated(town, text, failing=frozenset({"lending"}))
         assert data == {"item": {"title": "Waves", "delivered": None, "isbn": "x"}}
         assert "prices" not in [name for name, _ in sent]
-
-
-def selections(graph: Supergraph, kind: str, depth: int) -> st.SearchStrategy[str]:
-    """Selection sets of a type, at random: fields, aliases, type conditions."""
-    type_ = graph.api_schema.type_map[kind]
-    found: list[st.SearchStrategy[str]] = [st.just("__typename")]
-    if isinstance(type_, GraphQLObjectType | GraphQLInterfaceType):
-        for name, field in type_.fields.items():
-            arguments = {"person": '(id: "1")', "item": '(id: "b")'}.get(name, "") if kind == "Query" else ""
-            below: st.SearchStrategy[str] = st.just("")
-            if is_composite_type(get_named_type(field.type)):
-                if not depth:
-                    continue
-                below = later(graph, get_named_type(field.type).name, depth - 1)
-            alias = st.sampled_from(("", f"{name}_{depth}: "))
-            found.append(st.tuples(alias, st.just(name + arguments), below).map("".join))
-    if isinstance(type_, GraphQLInterfaceType | GraphQLUnionType) and depth:
-        for possible in graph.api_schema.get_possible_types(type_):
-            inside = later(graph, possible.name, depth - 1)
-            found.append(st.tuples(st.just(f"... on {possible.name} "), inside).map("".join))
-    return st.lists(st.one_of(found), min_size=1, max_size=4).map(lambda parts: "{ " + " ".join(parts) + " }")
-
-
-def later(graph: Supergraph, kind: str, depth: int) -> st.SearchStrategy[str]:
-    """The same, built only when it is drawn: types refer to one another."""
-    return st.deferred(lambda: selections(graph, kind, depth))
-
-
-TOWN = town_data.supergraph()
-
-
-class TestRandomOperations:
-    @settings(
-        max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
-    )
-    @given(selections(TOWN, "Query", 4))
-    def test_any_operation_is_answered_as_by_one_schema(self, text: str) -> None:
-        if validate(TOWN.api_schema, parse(text)):  # two selections that cannot be merged
-            return
-        data, errors, _ = federated(TOWN, text)
-        expected: Any = whole(TOWN, text)
-        assert data == expected
-        assert errors == []
