@@ -149,12 +149,12 @@ class Projection:
         if condition == runtime.name:
             return True
         type_ = self._schema.type_map[condition]
-        if not isinstance(type_, GraphQLInterfaceType | GraphQLUnionType):
-            return False
+        admitted = {condition}
+        if isinstance(type_, GraphQLInterfaceType | GraphQLUnionType):
+            admitted = {t.name for t in self._schema.get_possible_types(type_)}
         if is_abstract_type(runtime):
-            possible = {t.name for t in self._schema.get_possible_types(runtime)}
-            return possible <= {t.name for t in self._schema.get_possible_types(type_)}
-        return self._schema.is_sub_type(type_, runtime)
+            return {t.name for t in self._schema.get_possible_types(runtime)} <= admitted
+        return runtime.name in admitted
 
     # -- values
 
