@@ -119,16 +119,28 @@ _EXPLANATIONS = {
         "Un nom identique est détenu par une société ou une réservation. Choisissez un autre nom.",
     ),
 }
-_IDENTICAL = Words("identical to “{name}”", "identique à « {name} »")
-_NOT_BLOCKING = Words(
-    "identical to “{name}”, which a sole proprietorship or partnership uses without barring others",
-    "identique à « {name} », qu’une entreprise individuelle ou une société de personnes utilise sans exclure les autres",
-)
-_FORMER = Words(
-    "identical to “{name}”, a name given up less than ten years ago",
-    "identique à « {name} », un nom abandonné il y a moins de dix ans",
-)
-_SIMILAR = Words("similar to “{name}”", "semblable à « {name} »")
+_SAID = {  # of each kind of evidence about another name
+    "identical": Words("identical to “{name}”", "identique à « {name} »"),
+    "identical_former": Words(
+        "identical to “{name}”, a name given up less than ten years ago",
+        "identique à « {name} », un nom abandonné il y a moins de dix ans",
+    ),
+    "identical_not_blocking": Words(
+        "identical to “{name}”, which a sole proprietorship or partnership uses without barring others",
+        "identique à « {name} », qu’une entreprise individuelle ou une société de personnes utilise sans exclure les autres",
+    ),
+    "similar": Words("similar to “{name}”", "semblable à « {name} »"),
+}
+_STRENGTHS = {"identical": 2, "identical_former": 2, "identical_not_blocking": 1, "similar": 0}
+# Kinds of evidence about other names → whether such a name blocks, whether it is a former one.
+_KINDS = {
+    "identical": (True, False),
+    "identical_former": (True, True),
+    "identical_not_blocking": (False, False),
+    "similar": (False, False),
+}
+_Met = tuple[int, float, str]  # how two names met: strength, score, kind
+_UNLIKE: _Met = (-1, 0.0, "")
 # Kinds of evidence about other names → whether such a name blocks, whether it is a former one.
 _KINDS = {
     "identical": (True, False),
@@ -145,8 +157,8 @@ def decide(name: str, legal_type: LegalType, holders: Sequence[Holder]) -> Decis
     if not evidence:
         outcome, evidence = NameOutcome.RESTRICTED, list(_restricted(name, held))
     if not evidence:
-        evidence = sorted(_alike(name, holders, held), key=lambda e: (-_strength(e), -e.score, e.name))
-        outcome = _OUTCOMES[_strength(evidence[0]) if evidence else None]
+        evidence = sorted(_alike(name, holders, held), key=lambda e: (-_STRENGTHS[e.kind], -e.score, e.name))
+        outcome = _OUTCOMES[_STRENGTHS[evidence[0].kind] if evidence else None]
     words_ = _EXPLANATIONS.get(outcome)
     explanation = Text.from_words(words_) if words_ else evidence[0].explanation
     shown = name[: held.longest]
@@ -161,32 +173,25 @@ _OUTCOMES = {
 }
 
 
-def _strength(evidence: Evidence) -> int:
-    return {"identical": 2, "identical_former": 2, "identical_not_blocking": 1}.get(evidence.kind, 0)
-
-
 def _alike(name: str, holders: Sequence[Holder], held: Rules) -> Iterator[Evidence]:
     """At most one piece of evidence for each held name, the strongest over the forms of both."""
     asked = [(identical_key(form), words(form)) for form in forms(name)]
-    strongest: dict[tuple[str, str | None], Evidence] = {}
+    strongest: dict[tuple[str, str | None], _Met] = {}
     for holder in holders:
-        found = max((_met(key, cut, holder) for key, cut in asked), key=lambda e: (_strength(e), e.score))
+        found = max(_met(key, cut, holder) for key, cut in asked)
         which = (holder.name, holder.business_number)
-        before = strongest.get(which)
-        if before is None or (_strength(found), found.score) > (_strength(before), before.score):
+        if found[:2] > strongest.get(which, _UNLIKE)[:2]:
             strongest[which] = found
-    yield from (e for e in strongest.values() if e.kind != "similar" or e.score >= held.conflict)
+    for (other, number), (strength, score, kind) in strongest.items():
+        if strength or score >= held.conflict:
+            yield Evidence(kind, other, score, Text.from_words(_SAID[kind].filled(name=other)), number)
 
 
-def _met(key: str, cut: tuple[str, ...], holder: Holder) -> Evidence:
-    if holder.identical_key == key:
-        kind, words_ = "identical_not_blocking", _NOT_BLOCKING
-        if holder.blocks:
-            kind, words_ = ("identical_former", _FORMER) if holder.former else ("identical", _IDENTICAL)
-        score = 1.0
-    else:
-        kind, words_, score = "similar", _SIMILAR, round(likeness(cut, holder.words).score, 3)
-    return Evidence(kind, holder.name, score, Text.from_words(words_.filled(name=holder.name)), holder.business_number)
+def _met(key: str, cut: tuple[str, ...], holder: Holder) -> _Met:
+    if holder.identical_key != key:
+        return 0, round(likeness(cut, holder.words).score, 3), "similar"
+    kind = ("identical_former" if holder.former else "identical") if holder.blocks else "identical_not_blocking"
+    return _STRENGTHS[kind], 1.0, kind
 
 
 def _restricted(name: str, held: Rules) -> Iterator[Evidence]:

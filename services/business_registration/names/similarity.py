@@ -55,13 +55,14 @@ def _class(a: Sequence[str], b: Sequence[str]) -> float | None:
         return None
     if "".join(a) == "".join(b):
         return EXACT
-    pairs = [(weight(x, y), i, j) for i, x in enumerate(a) for j, y in enumerate(b)]
+    pairs = [(found, i, j) for i, x in enumerate(a) for j, y in enumerate(b) if (found := weight(x, y))]
     # Best matches first; ties in an order that does not depend on which name comes first.
-    pairs.sort(key=lambda p: (-p[0], min(a[p[1]], b[p[2]]), max(a[p[1]], b[p[2]])))
+    if len(pairs) > 1:
+        pairs.sort(key=lambda p: (-p[0], min(a[p[1]], b[p[2]]), max(a[p[1]], b[p[2]])))
     left, right = set(range(len(a))), set(range(len(b)))
     matched = 0.0
     for found, i, j in pairs:
-        if found and i in left and j in right:
+        if i in left and j in right:
             left.discard(i)
             right.discard(j)
             matched += found
