@@ -2,13 +2,15 @@
 
 Answers repeat entities: a hundred visits to nine premises. Equal values at one place of one answer have the same future, since
 whatever is looked up and merged there depends on the values alone; so they are represented, merged and shaped once each.
-A place that other requests reach only for some types is left alone: values of two types may look alike and part later.
+A place that other requests reach only for some types is left alone: values of two types may look alike and part later. So is
+one that several requests give parts of by way of a value above it: what looks alike in the first may part with the second.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from graphql import FieldNode, InlineFragmentNode, SelectionSetNode, parse
 
 if TYPE_CHECKING:
     from gateway.engine.plan import Fetch, PathPart
@@ -65,6 +67,7 @@ def places(fetches: "Sequence[Fetch]") -> dict[tuple[int, str], Place]:
     targets = [path for _, _, path in _given(fetches) if path]
     split = [_keys(path) for path in targets if any(not isinstance(part, str) for part in path[:-1])]
     whole = [path for path in targets if not any(_keys(path) == other[: len(path)] for other in split)]
+    whole = [path for path in whole if _given_once(fetches, _keys(path))]
     found: dict[tuple[int, str], Place] = {}
     for number, alias, origin in _given(fetches):
         top = Place()
@@ -85,6 +88,35 @@ def _given(fetches: "Sequence[Fetch]") -> "Iterator[tuple[int, str, tuple[PathPa
             yield from (
                 (fetch.id, lookup.alias, path) for path in {entities.path: None for entities in lookup.entities}
             )
+
+
+def _given_once(fetches: "Sequence[Fetch]", path: tuple[str, ...]) -> bool:
+    """Whether only one part of an answer gives what lies at a path by way of a value above it."""
+    documents: dict[int, SelectionSetNode] = {}
+    times = 0
+    for number, alias, origin in _given(fetches):
+        above = _keys(origin)
+        if len(above) < len(path) and path[: len(above)] == above:
+            if number not in documents:
+                document = next(fetch.document for fetch in fetches if fetch.id == number)
+                documents[number] = parse(document, no_location=True).definitions[0].selection_set  # type: ignore[attr-defined]
+            chain = path[len(above) :]
+            times += _selects(documents[number], (alias, *chain) if alias else chain)
+    return times <= 1
+
+
+def _selects(node: SelectionSetNode | None, chain: tuple[str, ...]) -> bool:
+    """Whether a selection set asks for a chain of response keys, also under the alias that is renamed to one."""
+    for item in node.selections if node else ():
+        if isinstance(item, InlineFragmentNode):
+            if _selects(item.selection_set, chain):
+                return True
+        elif isinstance(item, FieldNode):
+            key = (item.alias or item.name).value
+            asked = key == chain[0] or key.startswith(f"{chain[0]}__")
+            if asked and (len(chain) == 1 or _selects(item.selection_set, chain[1:])):
+                return True
+    return False
 
 
 def _keys(path: "tuple[PathPart, ...]") -> tuple[str, ...]:
