@@ -20,6 +20,7 @@ PATIENCE_S = 30.0  # how long events may take until a journey counts as broken
 LOOK_AGAIN_S = 0.1
 CALLED = "Northern Lights Bakery Ltd."  # identical to a corporation of the seeds, Northern Lights Bakery Inc.
 ALIKE = "Northern Lights Baking Inc."
+SERVICE = "business-registration"  # of the catalogue
 _SYLLABLES = ("ba", "ko", "di", "fu", "ge", "ha", "ju", "lo", "mi", "nu", "pa", "ro", "si", "tu", "ve", "zo")
 Json = dict[str, Any]
 SignIn = Callable[[str], str]  # user name → access token
@@ -208,7 +209,7 @@ class _Walk:
             and len(business["helpNearby"]) == 3
             and service["standards"]
             and service["name"]["in"]
-            != self.door.ask("ServiceStandards", code="business-registration")["governmentService"]["name"]["in"]
+            != self.door.ask("ServiceStandards", Language.EN, code=SERVICE)["governmentService"]["name"]["in"]
         )
         if not whole:
             raise JourneyBroken(f"BusinessOverview: {json.dumps(seen, ensure_ascii=False)[:3000]}")
