@@ -46,7 +46,7 @@ class Printer:
         if self.supergraph.types[asked.place.type].abstract_in(asked.place.graph):
             parts.append(TYPENAME)
         for key, entry in asked.fields.items():
-            if not (key == TYPENAME and parts):
+            if key != TYPENAME or TYPENAME not in parts:
                 parts.append(self._field(key, entry, asked, path, meanings))
         for type_name, inner in asked.fragments.items():
             if inner.fields or inner.fragments:

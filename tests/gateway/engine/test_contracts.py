@@ -166,6 +166,27 @@ class TestRefusals:
             load_supergraph(TAGGED.replace("join/v0.5", f"join/{version}"))
 
 
+class TestNarrowerTypes:
+    def test_a_union_that_is_one_of_its_members_in_a_subgraph_tells_its_type_there(self) -> None:
+        text = (
+            HEAD
+            + """
+union Media @join__type(graph: A) @join__type(graph: B) @join__unionMember(graph: A, member: "Book")
+  @join__unionMember(graph: B, member: "Book") = Book
+type Query @join__type(graph: A) @join__type(graph: B) {
+  book: Media @join__field(graph: A, type: "Book") @join__field(graph: B, type: "Media")
+}
+type Book @join__type(graph: A) @join__type(graph: B) {
+  a: Int @join__field(graph: A)
+  b: Int @join__field(graph: B)
+}
+"""
+        )
+        document = parse("{ book { ... on Book { a __typename } } }")
+        plan = plan_operation(load_supergraph(text), document, document.definitions[0])  # type: ignore[arg-type] # an operation
+        assert [fetch.document for fetch in plan.fetches] == ["query { book { a __typename } }"]
+
+
 class TestUnresolvable:
     def test_a_field_that_no_key_leads_to_is_named(self) -> None:
         from gateway.engine.planner import NoResolvablePath
