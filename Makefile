@@ -29,8 +29,8 @@ run: $(SET_UP) ## set up if needed, then run the whole province on this machine 
 test: $(LOAD_TOOLS) ## all tests that need no Keycloak and no browser (TESTS=path for some of them)
 	@$(BIN)/pytest -n 2 --dist loadgroup $(TESTS)
 
-test-stack: $(STACK_TOOLS) ## tests with Keycloak, Chromium and Node peers; installs what it needs
-	@$(BIN)/pytest -m stack $(TESTS)
+test-stack: $(STACK_TOOLS) ## tests with Keycloak, Chromium, Node peers and provinces that are killed; installs what it needs
+	@$(BIN)/pytest -n 2 --dist loadgroup -m stack $(TESTS)
 
 check: check-style check-types check-layers check-contracts check-rules ## style, types, layers, contract drift, language parity
 

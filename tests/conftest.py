@@ -112,13 +112,12 @@ def province(changed: Mapping[str, str] | None = None) -> Iterator[state.State]:
     ports = {part.port_variable: str(free_port()) for part in PARTS}
     given = [name for name in os.environ if name.endswith("_URL") and not name.startswith("TEST_")]
     env = {name: value for name, value in os.environ.items() if name not in given} | ports | dict(changed or {})
-    log = folder / "up.log"
-    supervisor = spawn(
-        [*onedoor, "up", "--data", str(folder / "data")], log, env=env
-    )  # ends with this process at the latest
+    log = folder / "logs" / "onedoor.log"
+    log.parent.mkdir()
+    supervisor = spawn([*onedoor, "up", "--data", str(folder)], log, env=env)  # ends with this process at the latest
     try:
-        wait_until(lambda: _is_up(folder / "data"), supervisor, "the province", log, patience_s=240)
-        found = state.running(folder / "data")
+        wait_until(lambda: _is_up(folder), supervisor, "the province", log, patience_s=240)
+        found = state.running(folder)
         assert found is not None
         yield found
     finally:

@@ -34,7 +34,7 @@ from tests.journeys.hostile import (
     variable_types,
 )
 
-pytestmark = pytest.mark.xdist_group("province")
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("province")]
 MUTATIONS = [name for name, text in OPERATIONS.items() if operation_of(text).operation.value == "mutation"]
 ASKED = [name for name, text in OPERATIONS.items() if operation_of(text).operation.value != "subscription"]
 SETTLED = {

@@ -11,7 +11,7 @@ import pytest
 from clusters.local.state import State
 from loadtests import promises
 
-pytestmark = pytest.mark.xdist_group("province")
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("province")]
 SHORT = re.sub(r"smoke = .*", "smoke = [[4, 4]]", promises.FILE.read_text())
 PATIENT = re.sub(r"(?m)^(\w+ = )\d+$", r"\g<1>60000", SHORT.partition("[latency_ms]")[2].partition("[generator]")[0])
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.clusters.local.conftest import PATIENCE_S, Province
 
+pytestmark = pytest.mark.stack
+
 
 @pytest.fixture
 def disk(folder: Path) -> Iterator[Callable[[int], Path]]:

@@ -80,6 +80,7 @@ class TestAKilledMinistry:
         assert _pid_serving(killed.address) != pid
 
 
+@pytest.mark.stack
 class TestAKilledPart:
     @pytest.mark.parametrize("name", [p.name for p in PARTS if p.name != "catalogue"])
     def test_each_is_started_again_which_is_said_and_the_first_query_is_answered_again(

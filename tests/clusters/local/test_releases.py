@@ -10,6 +10,8 @@ from clusters.local import folder as folders
 from clusters.topology import ROOT
 from tests.clusters.local.conftest import PATIENCE_S, Province
 
+pytestmark = pytest.mark.stack  # two releases of the whole province, one after the other
+
 NEXT = "99.0.0"
 MIGRATION = '''"""What the next release adds."""
 

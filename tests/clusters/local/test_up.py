@@ -105,6 +105,7 @@ class TestARun:
 
 
 class TestBeingEnded:
+    @pytest.mark.stack
     @pytest.mark.parametrize("reached", MOMENTS)
     def test_ctrl_c_at_any_moment_leaves_nothing_behind_and_the_next_start_works(
         self, province: Province, reached: str
@@ -120,6 +121,7 @@ class TestBeingEnded:
         province.up()
         assert province.until_ready()["ready"]
 
+    @pytest.mark.stack
     @pytest.mark.parametrize("reached", MOMENTS)
     def test_killed_at_any_moment_it_leaves_no_orphan_and_the_next_start_works(
         self, province: Province, reached: str
