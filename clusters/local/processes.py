@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any, Protocol
 from clusters.spoken import spoken
 
 PR_SET_NAME = 15
+FREE_PORTS = (16_000, 32_000)
 PR_SET_PDEATHSIG = 1
 # Loaded before any fork: between fork and exec nothing may be imported.
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -224,11 +226,11 @@ def last_words(log: Path, lines: int = 8) -> str:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody holds at this moment."""
-    with socket.socket() as listener:
-        listener.bind((host, 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port that nobody holds at this moment, below those that the kernel gives to outgoing connections: one of those could
+    take it before a server does, or while a server restarts."""
+    while not is_free(port := secrets.choice(range(*FREE_PORTS)), host):
+        pass
+    return port
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
