@@ -19,6 +19,7 @@ from graphql import parse
 
 from clusters import node
 from clusters.spoken import spoken
+from gateway.engine.api_schema import named_type
 from gateway.hints import Hints
 from services.catalogue.cluster_file import SubgraphEntry
 from services.catalogue.cluster_folder import read_folder
@@ -109,10 +110,23 @@ def _kept_about_people(coordinate: str) -> str:
 
 def _explain(code: str, message: str, parts: Sequence[tuple[SubgraphEntry, str]]) -> str:
     """One line: code, the services and the coordinates that the composer's message speaks of, then its own words."""
-    names = sorted(s.name for s, _ in parts if re.search(rf"\b{re.escape(s.name)}\b", message))
-    coordinates = sorted(set(re.findall(r"\b[A-Z]\w*\.\w+", message)))
-    where = "; ".join(filter(None, [", ".join(names), ", ".join(coordinates)])) or "all services"
+    named = [(s, sdl) for s, sdl in parts if re.search(rf"\b{re.escape(s.name)}\b", message)]
+    coordinates = set(re.findall(r"\b[A-Z]\w*\.\w+", message))
+    coordinates |= {f"{kind}.{name}" for name, kind in re.findall(r'field "(\w+)" on type "(\w+)"', message)}
+    for kind in re.findall(r'Unknown type "?(\w+)', message):
+        coordinates |= {found for _, sdl in named for found in _uses(sdl, kind)}
+    names = ", ".join(sorted(s.name for s, _ in named))
+    where = "; ".join(filter(None, [names, ", ".join(sorted(coordinates))])) or "all services"
     return f"{code} ({where}): {message}"
+
+
+def _uses(sdl: str, kind: str) -> Iterator[str]:
+    """The coordinates of the fields of an SDL whose type is named so, and of those with such an argument."""
+    for definition in parse(sdl).definitions:
+        for field in getattr(definition, "fields", None) or ():
+            given = [field, *(getattr(field, "arguments", None) or ())]
+            if any(named_type(one.type) == kind for one in given):
+                yield f"{definition.name.value}.{field.name.value}"  # type: ignore[attr-defined] # a type, which has fields
 
 
 def artifacts() -> Iterator[Artifact]:

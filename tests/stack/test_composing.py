@@ -47,3 +47,36 @@ class TestHints:
         (problem,) = refused.value.problems
         assert "PERSONAL_DATA_CACHED (Park.keeper)" in problem
         assert "@cacheControl(maxAge: 0)" in problem
+
+
+class TestProblems:
+    @pytest.mark.parametrize(
+        ("where", "subgraphs"),
+        [
+            (
+                "(parks; Park.fee)",
+                {"parks": 'type Query { park: Park } type Park @key(fields: "id") { id: ID! fee: Fee }'},
+            ),
+            ("(parks; Query.park)", {"parks": "type Query { park(at: Place): Int }"}),
+            (
+                "(parks; Park.number)",
+                {"parks": 'type Query { park: Park } type Park @key(fields: "number") { id: ID! }'},
+            ),
+            (
+                "(parks, trails; Park.name)",
+                {
+                    "parks": 'type Query { park: Park } type Park @key(fields: "id") { id: ID! name: String }',
+                    "trails": 'type Park @key(fields: "id") { id: ID! name: Int }',
+                },
+            ),
+        ],
+        ids=["an unknown type", "an unknown type of an argument", "a key of no field", "two types for one field"],
+    )
+    def test_are_told_by_service_type_and_field(self, where: str, subgraphs: dict[str, str]) -> None:
+        with pytest.raises(CompositionRefused) as refused:
+            composed(**subgraphs)
+        assert all(where in problem for problem in refused.value.problems)
+
+    def test_of_a_text_that_is_no_schema_are_told_by_service_and_line(self) -> None:
+        with pytest.raises(CompositionRefused, match=r"INVALID_SDL \(parks\): \[parks\] line \d+, column \d+"):
+            composed(parks="type Query { park: Int ")
