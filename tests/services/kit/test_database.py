@@ -160,7 +160,8 @@ class TestReadsByKey:
                     await until(lambda: stuck(1))
                     if leaves_first:
                         asking.cancel()
-                        await asyncio.sleep(0)
+                        await asyncio.wait([asking])
+                        await asyncio.sleep(0)  # the loader has cancelled the batch, which tells PostgreSQL now
                     raise Broken
 
             with pytest.raises(Broken):
