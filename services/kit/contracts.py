@@ -7,7 +7,7 @@ the fields that it reads, and that model must fit the promise.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from services.kit.events import Event
+from services.kit.events import Event, envelope_schema
 from services.kit.service import Service
 
 Json = dict[str, Any]
@@ -97,20 +97,7 @@ def asyncapi(services: Iterable[Service]) -> Json:
                 kind: {
                     "name": kind,
                     "contentType": "application/cloudevents+json",
-                    "payload": {
-                        "type": "object",
-                        "required": ["specversion", "id", "source", "type", "subject", "time", "data"],
-                        "properties": {
-                            "specversion": {"const": "1.0"},
-                            "id": {"type": "string", "format": "uuid"},
-                            "source": {"type": "string"},
-                            "type": {"const": kind},
-                            "subject": {"type": "string"},
-                            "time": {"type": "string", "format": "date-time"},
-                            "datacontenttype": {"const": "application/json"},
-                            "data": {"$ref": f"./events/{kind}.json"},
-                        },
-                    },
+                    "payload": envelope_schema(kind, {"$ref": f"./events/{kind}.json"}),
                 }
                 for kind in sorted(schemas)
             }

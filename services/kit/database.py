@@ -108,7 +108,7 @@ class Db:
 
     def emit(self, event: Event) -> None:
         """Announce an event: it is committed with this transaction, and published after it. At least once, in order per
-        subject. Raises jsonschema.ValidationError for data that break the event's own contract."""
+        subject. Raises events.ContractBroken for an empty subject and for data that break the event's contract."""
         self.session.add(outbox_row(event))
         self.emitted += 1
 

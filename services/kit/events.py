@@ -4,12 +4,14 @@
 rows are kept: the table is the truth, the stream is a copy.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import jsonschema
+from jsonschema.exceptions import best_match
 from opentelemetry import propagate
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -59,12 +61,40 @@ class Event(BaseModel):
         return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"{cls.type}.json", **schema}
 
 
+class ContractBroken(ValueError):
+    """An envelope that is not as its event's contract says: where, and by which rule. It never holds the value itself."""
+
+
+def envelope_schema(kind: str, data: dict[str, Any]) -> dict[str, Any]:
+    """The JSON Schema of an event's envelope around that of its data. Source: CloudEvents 1.0, JSON event format."""
+    return {
+        "type": "object",
+        "required": ["specversion", "id", "source", "type", "subject", "time", "data"],
+        "properties": {
+            "specversion": {"const": "1.0"},
+            "id": {"type": "string", "format": "uuid"},
+            "source": {"type": "string", "minLength": 1},
+            "type": {"const": kind},
+            "subject": {"type": "string", "pattern": r"\S"},
+            "time": {"type": "string", "format": "date-time"},
+            "datacontenttype": {"const": "application/json"},
+            "data": data,
+        },
+    }
+
+
 @cache
-def validator(event: type[Event]) -> jsonschema.Draft202012Validator:
-    """Validates data against an event's contract; formats (date-time, uuid) included."""
-    return jsonschema.Draft202012Validator(
-        event.schema_(), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
-    )
+def _validator(event: type[Event]) -> jsonschema.Draft202012Validator:
+    schema = envelope_schema(event.type, event.schema_())
+    return jsonschema.Draft202012Validator(schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
+
+
+def check(event: type[Event], envelope: Mapping[str, Any]) -> None:
+    """Hold an envelope and its data to the event's contract; who sends does it and who receives. Raises ContractBroken."""
+    broken = best_match(_validator(event).iter_errors(dict(envelope)))
+    if broken is not None:
+        rule = f"{broken.validator}: {broken.validator_value!r}"
+        raise ContractBroken(f"{broken.json_path} breaks {rule[:200]} of contracts/events/{event.type}.json")
 
 
 class Tables(DeclarativeBase):
@@ -90,14 +120,20 @@ class Outbox(Tables):
 
 
 def outbox_row(event: Event) -> Outbox:
-    """The row that announces an event. Raises jsonschema.ValidationError for data that break the event's contract."""
-    data = event.data()
-    validator(type(event)).validate(data)
+    """The row that announces an event. Raises ContractBroken for an empty subject and for data that break the contract."""
     trace: dict[str, str] = {}
     propagate.inject(trace)
-    return Outbox(
-        id=uuid4(), type=event.type, subject=event.subject, data=data, trace=trace, time=datetime.now(UTC), sent_at=None
+    row = Outbox(
+        id=uuid4(),
+        type=event.type,
+        subject=event.subject,
+        data=event.data(),
+        trace=trace,
+        time=datetime.now(UTC),
+        sent_at=None,
     )
+    check(type(event), envelope(row, "own"))
+    return row
 
 
 def envelope(row: Outbox, source: str) -> dict[str, Any]:

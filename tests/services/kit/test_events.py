@@ -9,9 +9,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from pydantic import Field
 
 from services.kit.database import Database
-from services.kit.events import Event, envelope, outbox_row
+from services.kit.events import ContractBroken, Event, check, envelope, outbox_row
 from services.kit.testing.client import Client
-from tests.services.kit.conftest import issue
+from tests.services.kit.conftest import count, issue
 
 
 class LakeFroze(Event, type="lake.froze.v1", subject="lake_code"):
@@ -20,6 +20,12 @@ class LakeFroze(Event, type="lake.froze.v1", subject="lake_code"):
     lake_code: str = Field(min_length=2)
     froze_at: datetime
     thickness_cm: int | None = None
+
+
+class LakeThawed(Event, type="lake.thawed.v1", subject="lake"):
+    """A lake is open water again."""
+
+    lake: str
 
 
 def frozen(**changes: Any) -> LakeFroze:
@@ -55,8 +61,16 @@ class TestAnEvent:
 
 class TestTheOutbox:
     def test_takes_no_event_that_breaks_its_contract(self) -> None:
-        with pytest.raises(jsonschema.ValidationError):
+        with pytest.raises(ContractBroken) as told:
             outbox_row(LakeFroze.model_construct(lake_code="x", froze_at=datetime.now(UTC)))
+        assert str(told.value) == "$.data.lakeCode breaks minLength: 2 of contracts/events/lake.froze.v1.json"
+
+    @pytest.mark.parametrize("subject", ["", "  ", "\n"])
+    async def test_takes_no_event_about_nothing(self, db: Database, subject: str) -> None:
+        with pytest.raises(ContractBroken, match=r"\$\.subject breaks pattern"):
+            async with db.transaction() as inside:
+                inside.emit(LakeThawed(lake=subject))
+        assert await count(db, "outbox") == 0
 
     async def test_holds_what_a_mutation_announced(self, client: Client) -> None:
         number = (await issue(client))["number"]
@@ -79,3 +93,4 @@ class TestTheEnvelope:
         assert held["datacontenttype"] == "application/json"
         assert held["data"]["thicknessCm"] == 12
         assert datetime.fromisoformat(held["time"]).tzinfo is not None
+        check(LakeFroze, held)  # as its consumers will
