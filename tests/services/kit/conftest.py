@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from services.kit import database, tables
+from services.kit.bus import end
 from services.kit.testing.client import Client
 from services.kit.testing.database import administer, copied, url_of
 from tests.services.sample_service.service import Row, service
@@ -97,6 +98,4 @@ async def running(*coroutines: Any) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
