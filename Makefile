@@ -30,7 +30,7 @@ test: $(LOAD_TOOLS) ## all tests that need no Keycloak and no browser (TESTS=pat
 	@$(BIN)/pytest -n 2 --dist loadgroup $(TESTS)
 
 test-stack: $(STACK_TOOLS) ## tests with Keycloak, Chromium, Node peers and provinces that are killed; installs what it needs
-	@$(BIN)/pytest -n 2 --dist loadgroup -m stack $(TESTS)
+	@$(BIN)/pytest -m stack $(TESTS)
 
 check: check-style check-types check-layers check-contracts check-rules ## style, types, layers, contract drift, language parity
 
