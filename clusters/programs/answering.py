@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID, uuid5
 
-import jsonschema
 import orjson
 import structlog
 from faststream import AckPolicy
@@ -20,7 +19,7 @@ from pydantic import BaseModel
 
 from clusters.programs.behaviour import REASONS, Behaviours
 from services.kit.bus import AWAY, STREAM, begin, declared_stream, end, one_by_one, subject_of
-from services.kit.events import Event, validator
+from services.kit.events import Event, check
 
 DURABLE = "programs-program-requested-v1"
 NAMESPACE = UUID("6f6e6564-6f6f-4272-8072-6f6772616d73")
@@ -81,9 +80,7 @@ def decide(asked: ProgramRequested, refuse: str | None) -> ProgramDecided:
 
 def envelope(decided: ProgramDecided) -> dict[str, Any]:
     """The CloudEvents envelope of a decision; its id follows from the request's."""
-    data = decided.data()
-    validator(ProgramDecided).validate(data)
-    return {
+    held = {
         "specversion": "1.0",
         "id": str(uuid5(NAMESPACE, f"decision:{decided.request_id}")),
         "source": "/programs",
@@ -92,17 +89,19 @@ def envelope(decided: ProgramDecided) -> dict[str, Any]:
         "time": decided.decided_at.isoformat(),
         "datacontenttype": "application/json",
         "dataschema": f"{ProgramDecided.type}.json",
-        "data": data,
+        "data": decided.data(),
     }
+    check(ProgramDecided, held)
+    return held
 
 
 def asked_of(body: bytes) -> ProgramRequested | None:
     """The request in an envelope, or None for what is none."""
     try:
-        data = orjson.loads(body)["data"]
-        validator(ProgramRequested).validate(data)
-        return ProgramRequested.model_validate(data)
-    except (ValueError, KeyError, TypeError, jsonschema.ValidationError):
+        held = orjson.loads(body)
+        check(ProgramRequested, held)
+        return ProgramRequested.model_validate(held["data"])
+    except (ValueError, TypeError):  # not JSON, no object, or not what the contract says
         return None
 
 
