@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, date, datetime, timedelta
 from secrets import token_hex
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
@@ -108,10 +109,11 @@ class TestANewBusiness:
         event = service.handlers["business.registered.v1"].event
         envelope = {
             "specversion": "1.0",
-            "id": token_hex(8),
+            "id": str(uuid4()),
             "source": "/services/business_registration",
             "type": "business.registered.v1",
             "subject": BUSINESS,
+            "time": datetime.now(UTC).isoformat(),
             "data": registered(),
         }
         database = shared.client.database
