@@ -1,9 +1,11 @@
 """What the gateway counts, in Prometheus' terms. Labels are bounded: names of subgraphs, and of operations only while few."""
 
 import warnings
+from typing import TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram
 
+M = TypeVar("M", Counter, Histogram)
 MOST_NAMES = 200
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -45,13 +47,23 @@ def requests_with(status: int) -> Counter:
 
 
 def duration_of(operation: str) -> Histogram:
-    """The duration of an operation by its name. Names come from callers: after the first 200 they are `other`."""
-    found = _durations.get(operation)
+    """The duration of an operation by its name."""
+    return _by_name(DURATION, _durations, operation)
+
+
+def cost_of(operation: str) -> Counter:
+    """The counter of what an operation has cost, by its name."""
+    return _by_name(COST, _costs, operation)
+
+
+def _by_name(family: M, known: dict[str, M], operation: str) -> M:
+    """The figure of an operation. Names come from callers: after the first 200 they are `other`."""
+    found = known.get(operation)
     if found is None:
-        name = operation if len(_durations) < MOST_NAMES else "other"
-        found = DURATION.labels(name)
-        if len(_durations) < MOST_NAMES:
-            _durations[operation] = found
+        few = len(known) < MOST_NAMES
+        found = family.labels(operation if few else "other")
+        if few:
+            known[operation] = found
     return found
 
 
@@ -60,14 +72,3 @@ def forget(gauge: Gauge, *labels: str) -> None:
     gauge.labels(*labels).set(0)
     with warnings.catch_warnings(action="ignore"):
         gauge.remove(*labels)
-
-
-def cost_of(operation: str) -> Counter:
-    """The counter of what an operation has cost, by its name; after the first 200 names they are `other`."""
-    found = _costs.get(operation)
-    if found is None:
-        name = operation if len(_costs) < MOST_NAMES else "other"
-        found = COST.labels(name)
-        if len(_costs) < MOST_NAMES:
-            _costs[operation] = found
-    return found

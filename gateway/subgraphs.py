@@ -25,9 +25,7 @@ Json = dict[str, Any]
 PROBE_S = 1.0
 PROBE_AGE_S = 2.0
 MOST_RETRIES = 2
-LONGEST_PAUSE_S = (
-    0.05  # before the first retry, doubled for each more; the pause itself is drawn between nothing and this
-)
+LONGEST_PAUSE_S = 0.05  # before the first retry, doubled for each more; the pause is drawn between nothing and this
 TIMED_OUT = 504
 RETRIED = (502, 503, TIMED_OUT)
 _FAULTS: Mapping[type[Exception], Fault] = {

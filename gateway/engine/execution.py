@@ -3,6 +3,7 @@
 A fetch is ready as soon as those it reads from have answered; one that failed stops nothing that does not depend on it.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -12,7 +13,7 @@ import orjson
 
 from gateway.engine.normalise import MISNAMED, TYPENAME
 from gateway.engine.plan import Entities, Fetch, Input, Lookup, Narrowed, PathPart, Plan
-from gateway.engine.sharing import Place
+from gateway.engine.sharing import Known
 
 Json = dict[str, Any]
 MOST_LOCATED = 100  # places that one failed request is reported at
@@ -41,7 +42,7 @@ class Execution:
         self.data: Json = {}
         self.errors: list[Json] = []
         self._variables = variables or {}
-        self._places = plan.places
+        self._points = plan.points
         self._waiting = list(plan.fetches)
         self._answered: set[int] = set()
         self._faulty: set[int] = set()  # those that failed or answered with errors
@@ -80,16 +81,12 @@ class Execution:
             for rename in reversed(fetch.renames):
                 _rename(data, rename.path, rename.alias, rename.key)
         if isinstance(data, dict):
-            if fetch.lookups:
-                for part in sent:
-                    self._merge_entities(
-                        part, data.get(part.lookup.alias), self._places.get((fetch.id, part.lookup.alias))
-                    )
-            else:
-                place = self._places.get((fetch.id, ""))
-                if place is not None:
-                    place.share(data)
-                    place.forget()
+            for part in sent:
+                self._merge_entities(fetch, part, data.get(part.lookup.alias))
+            if not fetch.lookups:
+                point = self._points.get((fetch.id, ""))
+                if point is not None:
+                    point.share(data, defaultdict(dict))
                 for value in reached(self.data, fetch.path):
                     merge(value, data)
         for error in errors:
@@ -147,17 +144,17 @@ class Execution:
 
     # -- receiving
 
-    def _merge_entities(self, part: _Sent, results: Any, place: Place | None) -> None:
+    def _merge_entities(self, fetch: Fetch, part: _Sent, results: Any) -> None:
         if not isinstance(results, list):
             return
+        point = self._points.get((fetch.id, part.lookup.alias))
+        known: Known = defaultdict(dict)
         for result, waiting in zip(results, part.targets, strict=False):
             if isinstance(result, dict):
-                if place is not None:
-                    place.share(result)
+                if point is not None:
+                    point.share(result, known)
                 for value in waiting:
                     merge(value, result)
-        if place is not None:
-            place.forget()
 
     def _locate(self, fetch: Fetch, sent: list[_Sent], error: Json) -> None:
         """Report a subgraph's error where the client sees its field."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import orjson
 
-from gateway.engine.sharing import Place, places
+from gateway.engine.sharing import Point, points
 
 ROOT_KINDS = ("query", "mutation", "subscription")
 
@@ -122,9 +122,9 @@ class Plan:
     fetches: tuple[Fetch, ...]
 
     @cached_property
-    def places(self) -> Mapping[tuple[int, str], Place]:
+    def points(self) -> Mapping[tuple[int, str], Point]:
         """Where equal values of an answer can be one, by the fetch's id and the lookup's alias or nothing."""
-        return places(self.fetches)
+        return points(self.fetches)
 
     def __str__(self) -> str:
         return "\n".join(map(_text, self.fetches)) or "Nothing to fetch"

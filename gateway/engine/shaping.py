@@ -24,7 +24,11 @@ class Unusual(Exception):
 
 
 class Shaper:
-    """Shapes the data of one operation. Functions are made when a selection first meets a runtime type."""
+    """Shapes the data of one operation. Functions are made when a selection first meets a runtime type.
+
+    Two answers may be shaped at once, a large one on a thread: what is remembered goes by the identity of values that live
+    until their own answer is done, and every end forgets all.
+    """
 
     def __init__(self, root: "Selection", type_name: str) -> None:
         self._shaped: list[dict[int, Json]] = []  # for each selection: what values became, by identity

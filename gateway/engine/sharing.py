@@ -6,6 +6,7 @@ A place that other requests reach only for some types is left alone: values of t
 one that several requests give parts of by way of a value above it: what looks alike in the first may part with the second.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,61 +17,53 @@ if TYPE_CHECKING:
     from gateway.engine.plan import Fetch, PathPart
 
 Json = dict[str, Any]
+Known = defaultdict["Point", dict[bytes, Json]]
 
 
-class Place:
-    """A response key on the way to entities, or where they lie (`shared`)."""
+class Point:
+    """A response key on the way to entities, or where they lie (`shared`). Part of a plan: it keeps nothing of an answer."""
 
-    __slots__ = ("_known", "below", "shared")
+    __slots__ = ("below", "shared")
 
     def __init__(self) -> None:
-        self.below: dict[str, Place] = {}
+        self.below: dict[str, Point] = {}
         self.shared = False
-        self._known: dict[bytes, Json] = {}
 
-    def share(self, value: Json) -> None:
-        """Replace equal values below an object, in place. Call `forget` when an answer is done."""
-        for key, place in self.below.items():
+    def share(self, value: Json, known: Known) -> None:
+        """Replace equal values below an object, in place. `known` are those of this one answer so far."""
+        for key, point in self.below.items():
             held = value.get(key)
             if held.__class__ is dict:
-                value[key] = place._only(held)
+                value[key] = point._only(held, known)
             elif held.__class__ is list:
-                place._items(held)
+                point._items(held, known)
 
-    def forget(self) -> None:
-        """Let go of an answer's values."""
-        self._known.clear()
-        for place in self.below.values():
-            place.forget()
-
-    def _only(self, value: Json) -> Json:
+    def _only(self, value: Json, known: Known) -> Json:
         if self.shared:
-            identity = orjson.dumps(value)
-            known = self._known.get(identity)
-            if known is not None:
-                return known
-            self._known[identity] = value
+            only = known[self].setdefault(orjson.dumps(value), value)
+            if only is not value:
+                return only
         if self.below:
-            self.share(value)
+            self.share(value, known)
         return value
 
-    def _items(self, values: list[object]) -> None:
+    def _items(self, values: list[object], known: Known) -> None:
         for index, value in enumerate(values):
             if value.__class__ is dict:
-                values[index] = self._only(value)
+                values[index] = self._only(value, known)
             elif value.__class__ is list:
-                self._items(value)
+                self._items(value, known)
 
 
-def places(fetches: "Sequence[Fetch]") -> dict[tuple[int, str], Place]:
+def points(fetches: "Sequence[Fetch]") -> dict[tuple[int, str], Point]:
     """Where values can be shared in what a fetch gives: by the fetch's id, and the lookup's alias or nothing."""
     targets = [path for _, _, path in _given(fetches) if path]
     split = [_keys(path) for path in targets if any(not isinstance(part, str) for part in path[:-1])]
     whole = [path for path in targets if not any(_keys(path) == other[: len(path)] for other in split)]
     whole = [path for path in whole if _given_once(fetches, _keys(path))]
-    found: dict[tuple[int, str], Place] = {}
+    found: dict[tuple[int, str], Point] = {}
     for number, alias, origin in _given(fetches):
-        top = Place()
+        top = Point()
         for path in whole:
             if path[: len(origin)] == origin and len(path) > len(origin) and all(isinstance(p, str) for p in path):
                 _lead(top, [part for part in path[len(origin) :] if isinstance(part, str)])
@@ -123,7 +116,7 @@ def _keys(path: "tuple[PathPart, ...]") -> tuple[str, ...]:
     return tuple(part for part in path if isinstance(part, str))
 
 
-def _lead(place: Place, keys: list[str]) -> None:
+def _lead(point: Point, keys: list[str]) -> None:
     for key in keys:
-        place = place.below.setdefault(key, Place())
-    place.shared = True
+        point = point.below.setdefault(key, Point())
+    point.shared = True

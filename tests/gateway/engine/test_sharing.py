@@ -1,5 +1,6 @@
 """Equal values at one place of an answer become one object, where nothing can make them differ later."""
 
+from collections import defaultdict
 from typing import Any
 
 from gateway.engine.plan import Entities, Fetch, Input, Lookup, Narrowed, Plan
@@ -17,10 +18,9 @@ def plan(*paths: tuple[str | Narrowed, ...]) -> Plan:
 
 
 def shared(answer: dict[str, Any], *paths: tuple[str | Narrowed, ...]) -> dict[str, Any]:
-    place = plan(*paths).places.get((1, ""))
-    if place is not None:
-        place.share(answer)
-        place.forget()
+    point = plan(*paths).points.get((1, ""))
+    if point is not None:
+        point.share(answer, defaultdict(dict))
     return answer
 
 
@@ -69,12 +69,10 @@ class TestWhatIsNot:
         )
         assert data["all"][0]["owner"] is not data["all"][1]["owner"]
 
-    def test_one_answer_and_the_next(self) -> None:
-        """What an answer held is forgotten: the next one's values are its own."""
-        both = plan(("a",))
-        place = both.places[1, ""]
+    def test_the_answers_of_two_requests(self) -> None:
+        """Also of one operation, at one time: what is merged into one of them is another caller's."""
+        point = plan(("a",)).points[1, ""]
         answers = [{"a": {"id": "1"}}, {"a": {"id": "1"}}]
         for answer in answers:
-            place.share(answer)
-            place.forget()
+            point.share(answer, defaultdict(dict))
         assert answers[0]["a"] is not answers[1]["a"]
