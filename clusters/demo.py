@@ -6,6 +6,8 @@ from dataclasses import asdict
 
 import httpx
 from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
 
 from clusters import signin
 from clusters.journey import JourneyBroken, Step, journey
@@ -58,8 +60,8 @@ def run(*, as_json: bool) -> int:
 def _show(console: Console, step: Step) -> None:
     words = step.words.of(Language.FR if is_french() else Language.EN)
     console.print(f"✓ {step.seconds * 1000:7.0f} ms  {words}", markup=False)
-    for line in _details(step):
-        console.print(f"               {line}", style="dim", markup=False)
+    for line in _details(step):  # what is too long goes on below itself
+        console.print(Padding(Text(line, style="dim"), (0, 0, 0, 15)))
 
 
 def _details(step: Step) -> list[str]:

@@ -17,7 +17,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from gateway import cross_site, ide, metrics
+from gateway import cross_site, ide, metrics, spans
 from gateway.access_log import AccessLog
 from gateway.departures import Departures
 from gateway.documents import Documents, manifest
@@ -132,6 +132,7 @@ def _edge(gateway: Gateway) -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         exception_handlers={404: _missing, 405: _not_allowed},
     )
     if gateway.settings.mode is Mode.LOCAL:
@@ -178,6 +179,8 @@ def _graphql(gateway: Gateway) -> ASGIApp:
             allow_headers=cross_site.ALLOWED_HEADERS,
             expose_headers=("x-request-id",),
         )
+    if gateway.settings.traces:
+        door = spans.around(door)
     return ide.beside(door) if gateway.settings.mode is Mode.LOCAL else door
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import structlog
 
-from gateway import errors, explain, metrics, subscriptions
+from gateway import errors, explain, metrics, spans, subscriptions
 from gateway import faults as own
 from gateway.access_log import AccessLog
 from gateway.apart import Apart
@@ -54,12 +54,12 @@ class Pipeline:
         exchange = Exchange(scope, send, self._settings.compress_from_bytes)
         logs.request_id.set(exchange.request_id)
         request_language.set(exchange.language)
-        name, document = "", None
+        name, kind, document = "", "", None
         try:
             asked = await read(exchange, receive, self._settings.limits.body_bytes, self._origins)
             await self._identify(exchange)
             operation = self._operations.find(asked.text, asked.operation_name, asked.document)
-            name, document = operation.name, operation.document_hash
+            name, kind, document = operation.name, operation.kind, operation.document_hash
             if operation.kind == "subscription":
                 status = await self._follow(exchange, operation, asked, receive)
             else:
@@ -71,6 +71,8 @@ class Pipeline:
         except Exception:
             _LOG.exception("fault")
             status = await exchange.refuse(Refused(faults.INTERNAL))
+        if self._settings.traces:
+            spans.answered(name, kind, status, exchange.codes)
         taken = time.perf_counter() - begun
         metrics.requests_with(status).inc()
         metrics.duration_of(name).observe(taken)
@@ -143,7 +145,7 @@ class Pipeline:
         """Run an execution to its end: each fetch is sent as soon as what it reads from is there."""
         deadline_s = self._settings.deadline_s
         deadline = asyncio.get_running_loop().time() + deadline_s
-        headers = forwarded(exchange, deadline_s)
+        headers = forwarded(exchange, deadline_s, traces=self._settings.traces)
         running: set[asyncio.Task[None]] = set()
         try:
             while running or not execution.done:
@@ -167,7 +169,11 @@ class Pipeline:
     ) -> None:
         begun = time.perf_counter()
         try:
-            answer = await self._subgraphs.fetch(request, headers, deadline)
+            if self._settings.traces:
+                with spans.fetching(request.fetch) as lines:
+                    answer = await self._subgraphs.fetch(request, headers + lines, deadline)
+            else:
+                answer = await self._subgraphs.fetch(request, headers, deadline)
         except NoAnswer as error:
             name = request.fetch.subgraph
             told = errors.of_subgraph(error.fault, name, exchange.request_id, exchange.language)
@@ -204,7 +210,7 @@ class Pipeline:
         variant = self._variant(operation, asked, exchange)
         request = Execution(variant.plan, asked.variables).ready()[0]
         subgraph = request.fetch.subgraph
-        headers = forwarded(exchange, subscriptions.LONGEST_S)
+        headers = forwarded(exchange, subscriptions.LONGEST_S)  # the caller's trace: a stream outlasts every span
         upstream = await subscriptions.begin(self._subgraphs.origin(subgraph), request, headers)
 
         async def answered(event: Json) -> bytes:

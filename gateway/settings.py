@@ -65,6 +65,7 @@ class Settings:
     cors_origins: frozenset[str] = frozenset()
     compress_from_bytes: float = 1_400  # what fits one packet gains nothing
     log_level: str = "INFO"
+    traces: bool = False  # whether spans are exported
     workers: int = 1
     supervisor_pipe: int | None = None  # set for a worker: ends when its supervisor does
     metrics_folder: Path | None = None  # where workers add up their figures
@@ -116,6 +117,7 @@ def gateway_settings(env: Mapping[str, str] = os.environ) -> Settings:
         cors_origins=_origins(env.get("CORS_ORIGINS", "")),
         compress_from_bytes=number(env, "COMPRESS_FROM_BYTES", 1_400) or math.inf,
         log_level=env.get("LOG_LEVEL", "INFO").upper(),
+        traces=bool(env.get("OTEL_EXPORTER_OTLP_ENDPOINT")),
         workers=_positive(env, "WORKERS", 1),
         supervisor_pipe=number(env, "SUPERVISOR_PIPE", -1) if env.get("SUPERVISOR_PIPE") else None,
         metrics_folder=Path(env["PROMETHEUS_MULTIPROC_DIR"]) if env.get("PROMETHEUS_MULTIPROC_DIR") else None,

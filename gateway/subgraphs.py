@@ -57,14 +57,16 @@ class Addressless(Exception):
     """A subgraph has no address: neither composed in nor given by a variable."""
 
 
-def forwarded(exchange: Exchange, deadline_s: float) -> bytes:
-    """The header lines that every fetch of a request carries: who asks, in which language, until when. Nothing else."""
+def forwarded(exchange: Exchange, deadline_s: float, *, traces: bool = False) -> bytes:
+    """The header lines that every fetch of a request carries: who asks, in which language, until when. Nothing else but the
+    caller's trace, unless the gateway `traces` itself: then each fetch has a line of its own."""
     lines = [
         b"x-request-id: " + exchange.request_id.encode(),
         b"accept-language: " + exchange.language.value.encode(),
         b"onedoor-deadline: %d" % int((time.time() + deadline_s) * 1000),  # Unix time in milliseconds
     ]
-    lines += [name + b": " + exchange.headers[name] for name in (*_IDENTIFYING, *_TRACING) if name in exchange.headers]
+    passed = _IDENTIFYING if traces else (*_IDENTIFYING, *_TRACING)
+    lines += [name + b": " + exchange.headers[name] for name in passed if name in exchange.headers]
     return b"\r\n".join(lines) + b"\r\n"
 
 

@@ -46,8 +46,7 @@ class Parts:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Migrated, seeded and connected while the block lasts."""
-        await migrate.upgrade(self.database.engine, self.service.name)
+        """Seeded and connected while the block lasts. The database has been brought up to the code before."""
         for seed in self.service.seeds:
             async with self.database.transaction() as db:
                 await seed(db)

@@ -215,8 +215,9 @@ class TestHealth:
         assert (await wired.door.post('{ book(isbn: "1") { title } }')).content == BOOK
 
     async def test_what_is_not_there_is_told_as_everything_else(self, wired: Wired) -> None:
-        reply = await wired.door.send("GET", path="/nowhere")
-        assert (reply.status, reply.codes) == (404, ["NOT_FOUND"])
+        for path in ("/nowhere", "/graphql/"):
+            reply = await wired.door.send("GET", path=path)
+            assert (reply.status, reply.codes) == (404, ["NOT_FOUND"])
 
     async def test_figures_name_subgraphs_and_statuses(self, wired: Wired) -> None:
         await wired.door.post("query Shown { __typename }")

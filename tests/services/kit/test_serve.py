@@ -9,7 +9,6 @@ import orjson
 import pytest
 from sqlalchemy import text
 
-from services.kit import migrate
 from services.kit.database import Database, Db
 from services.kit.serve import Parts, application
 from services.kit.service import Service
@@ -25,13 +24,8 @@ def settings(database_url: str, nats_url: str = "nats://127.0.0.1:1") -> Setting
 
 
 @pytest.fixture
-def url(db: Database, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A database whose tables are there already: the sample service has no migrations."""
-
-    async def upgraded(*_: Any) -> None:
-        return None
-
-    monkeypatch.setattr(migrate, "upgrade", upgraded)
+def url(db: Database) -> str:
+    """A database whose tables are there already."""
     return db.engine.url.render_as_string(hide_password=False)
 
 
