@@ -141,13 +141,6 @@ _KINDS = {
 }
 _Met = tuple[int, float, str]  # how two names met: strength, score, kind
 _UNLIKE: _Met = (-1, 0.0, "")
-# Kinds of evidence about other names → whether such a name blocks, whether it is a former one.
-_KINDS = {
-    "identical": (True, False),
-    "identical_former": (True, True),
-    "identical_not_blocking": (False, False),
-    "similar": (False, False),
-}
 
 
 def decide(name: str, legal_type: LegalType, holders: Sequence[Holder]) -> Decision:
