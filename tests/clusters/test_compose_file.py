@@ -158,7 +158,7 @@ class TestIdentity:
         install = (ROOT / "clusters" / "keycloak" / "install").read_text()
         version = re.search(r"^VERSION=(\S+)", install, re.MULTILINE)
         assert version is not None
-        assert file["services"]["keycloak"]["image"] == f"quay.io/keycloak/keycloak:{version[1]}"
+        assert file["services"]["keycloak"]["image"] == f"keycloak/keycloak:{version[1]}"
 
 
 class TestStores:
