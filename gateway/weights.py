@@ -20,7 +20,6 @@ from graphql import (
     InterfaceTypeDefinitionNode,
     ObjectTypeDefinitionNode,
     ScalarTypeDefinitionNode,
-    SchemaDefinitionNode,
     is_abstract_type,
     is_composite_type,
     value_from_ast_untyped,
@@ -47,12 +46,11 @@ class Weights:
         self.schema = schema
         self._costs: dict[str, float] = {}
         self._sizes: dict[str, ListSize] = {}
-        cost, size = _directive_names(document)
         for coordinate, directives in _annotated(document):
             for directive in directives:
-                if directive.name.value == cost:
+                if directive.name.value == "cost":
                     self._costs[coordinate] = float(_arguments(directive)["weight"])  # IBM has texts, Apollo integers
-                elif directive.name.value == size:
+                elif directive.name.value == "listSize":
                     self._sizes[coordinate] = _list_size(_arguments(directive))
 
     def of_field(self, owner: str, name: str, type_name: str) -> float:
@@ -80,22 +78,6 @@ class Weights:
     def _members(self, type_name: str) -> list[str]:
         declared = self.schema.type_map[type_name]
         return sorted(t.name for t in self.schema.get_possible_types(declared)) if is_abstract_type(declared) else []
-
-
-def _directive_names(document: DocumentNode) -> tuple[str, str]:
-    """What @cost and @listSize are called here. Source: link spec v1.0, import and prefix."""
-    for node in document.definitions:
-        for directive in (node.directives or ()) if isinstance(node, SchemaDefinitionNode) else ():
-            arguments = _arguments(directive)
-            if not str(arguments.get("url", "")).startswith("https://specs.apollo.dev/cost/"):
-                continue
-            prefix = str(arguments.get("as") or "cost")
-            names = {"@cost": f"@{prefix}", "@listSize": f"@{prefix}__listSize"}
-            for imported in arguments.get("import") or ():
-                pair = imported if isinstance(imported, dict) else {"name": imported}
-                names[str(pair["name"])] = str(pair.get("as") or pair["name"])
-            return names["@cost"][1:], names["@listSize"][1:]
-    return "cost", "listSize"
 
 
 def _annotated(document: DocumentNode) -> Iterator[tuple[str, tuple[DirectiveNode, ...]]]:

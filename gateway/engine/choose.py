@@ -14,9 +14,10 @@ ROUNDS = 5
 Way = list[tuple[Step, Place | None, int]]
 
 
-def choose(place: Place | None, leaves: "list[list[Path]]") -> Tree:
-    """The cheapest tree found that reaches every leaf. The same leaves always make the same tree."""
-    ways = [[way.steps() for way in alternatives] for alternatives in leaves]
+def choose(place: Place | None, leaves: "list[list[Path]]", begun: int = 0) -> Tree:
+    """The cheapest tree found that reaches every leaf, from the place that the ways reach after `begun` steps. The same
+    leaves always make the same tree."""
+    ways = [[way.steps()[begun:] for way in alternatives] for alternatives in leaves]
     picked: dict[int, Way] = {}
     shared = _Shared()
     for index in sorted(range(len(ways)), key=lambda i: (len(ways[i]), i)):

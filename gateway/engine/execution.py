@@ -3,8 +3,9 @@
 A fetch is ready as soon as those it reads from have answered; one that failed stops nothing that does not depend on it.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import orjson
 
 from gateway.engine.normalise import MISNAMED, TYPENAME
-from gateway.engine.plan import Entities, Fetch, Input, Lookup, Narrowed, PathPart, Plan
+from gateway.engine.plan import Context, Entities, Fetch, Input, Lookup, Narrowed, PathPart, Plan
 from gateway.engine.sharing import Known
 
 Json = dict[str, Any]
@@ -29,9 +30,10 @@ class Request:
 
 @dataclass(slots=True)
 class _Sent:
-    """What a sent lookup asked for: the values that wait for each representation."""
+    """What a sent lookup asked for under a response key: the values that wait for each representation."""
 
     lookup: Lookup
+    alias: str
     targets: list[list[Json]]
 
 
@@ -42,7 +44,7 @@ class Execution:
         self.data: Json = {}
         self.errors: list[Json] = []
         self._variables = variables or {}
-        self._points = plan.points
+        self._points, self._separate = plan.points, plan.separate
         self._waiting = list(plan.fetches)
         self._answered: set[int] = set()
         self._faulty: set[int] = set()  # those that failed or answered with errors
@@ -82,13 +84,14 @@ class Execution:
                 _rename(data, rename.path, rename.alias, rename.key)
         if isinstance(data, dict):
             for part in sent:
-                self._merge_entities(fetch, part, data.get(part.lookup.alias))
+                if part.alias != part.lookup.alias:
+                    _rename_as(part.lookup.alias, fetch, data.get(part.alias))
+                self._merge_entities(fetch, part, data.get(part.alias))
             if not fetch.lookups:
                 point = self._points.get((fetch.id, ""))
                 if point is not None:
                     point.share(data, defaultdict(dict))
-                for value in reached(self.data, fetch.path):
-                    merge(value, data)
+                self._merge(fetch, "", reached(self.data, fetch.path), data)
         for error in errors:
             self._locate(fetch, sent, error if isinstance(error, dict) else {})
         self._stop_if_lost(fetch)
@@ -118,18 +121,51 @@ class Execution:
         ]
         sent: list[_Sent] = []
         waited = False
+        opening = fetch.opening
         for lookup in fetch.lookups:
-            told, targets = self._representations(lookup, whole=not self._faulty.isdisjoint(fetch.after))
-            parts.append(b'"%b":[%b]' % (lookup.variable.encode(), b",".join(told)))
-            sent.append(_Sent(lookup, targets))
-            waited = waited or bool(targets)
+            whole = not self._faulty.isdisjoint(fetch.after)
+            if lookup.told:
+                sent += self._told(lookup, parts, whole=whole)
+                opening = fetch.repeated(Counter(part.lookup.alias for part in sent))
+            else:
+                told, targets = self._representations(lookup, whole=whole)
+                parts.append(b'"%b":[%b]' % (lookup.variable.encode(), b",".join(told)))
+                sent.append(_Sent(lookup, lookup.alias, targets))
+            waited = waited or bool(sent[-1].targets)
         if sent and not waited:
             return None
         if fetch.path and not fetch.lookups and not reached(self.data, fetch.path):
             return None
         self._sent[fetch.id] = sent
         variables = b',"variables":{%b}' % b",".join(parts) if parts else b""
-        return Request(fetch, b"%b%b}" % (fetch.opening, variables))
+        return Request(fetch, b"%b%b}" % (opening, variables))
+
+    def _told(self, lookup: Lookup, parts: list[bytes], *, whole: bool) -> list[_Sent]:
+        """A lookup that is told contexts, once for each distinct value of these; its variables are added to `parts`."""
+        (entities,) = lookup.entities
+        groups: dict[tuple[bytes, ...], dict[bytes, list[Json]]] = {}
+        seen: set[int] = set()
+        for above in _chains(self.data, entities.path):
+            value = above[-1]
+            representation = _representation(value, entities, whole=whole)
+            if id(value) not in seen and representation is not None:
+                seen.add(id(value))
+                try:
+                    told = tuple(orjson.dumps(_context(above[len(c.path)], c, whole)) for c in lookup.told)
+                except _Absent:
+                    continue
+                groups.setdefault(told, {}).setdefault(orjson.dumps(representation), []).append(value)
+        if not groups:
+            parts.append(b'"%b":[]' % lookup.variable.encode())
+            return [_Sent(lookup, lookup.alias, [])]
+        sent = []
+        for number, (told, known) in enumerate(groups.items()):
+            after = f"__{number}" if number else ""
+            for context, text in zip(lookup.told, told, strict=True):
+                parts.append(b'"%b":%b' % (f"{context.variable}{after}".encode(), text))
+            parts.append(b'"%b":[%b]' % (f"{lookup.variable}{after}".encode(), b",".join(known)))
+            sent.append(_Sent(lookup, f"{lookup.alias}{after}", list(known.values())))
+        return sent
 
     def _representations(self, lookup: Lookup, *, whole: bool) -> tuple[list[bytes], list[list[Json]]]:
         """What a lookup tells, as JSON, each distinct value once, and who waits for each answer. `whole`: something that it
@@ -153,8 +189,16 @@ class Execution:
             if isinstance(result, dict):
                 if point is not None:
                     point.share(result, known)
-                for value in waiting:
-                    merge(value, result)
+                self._merge(fetch, part.lookup.alias, waiting, result)
+
+    def _merge(self, fetch: Fetch, alias: str, waiting: list[Json], result: Json) -> None:
+        """Merge a part of an answer into those who wait for it, a copy each where they part later."""
+        if (fetch.id, alias) in self._separate:
+            for value in waiting[1:]:
+                merge(value, deepcopy(result))
+            waiting = waiting[:1]
+        for value in waiting:
+            merge(value, result)
 
     def _locate(self, fetch: Fetch, sent: list[_Sent], error: Json) -> None:
         """Report a subgraph's error where the client sees its field."""
@@ -179,7 +223,7 @@ class Execution:
 
     def _entity_places(self, sent: list[_Sent], path: list[Any]) -> list[list[str | int]]:
         for part in sent:
-            if part.lookup.alias == path[0]:
+            if part.alias == path[0]:
                 if len(path) > 1 and isinstance(path[1], int) and path[1] < len(part.targets):
                     return [[*place, *path[2:]] for place in self._waiting_at(part, part.targets[path[1]])]
                 return list(self._waiting_at(part, chain.from_iterable(part.targets)))
@@ -248,6 +292,50 @@ def reached(data: Json, path: tuple[PathPart, ...]) -> list[Json]:
                 _enter(held, found)
         here = list(found.values())
     return here
+
+
+def _chains(data: Json, path: tuple[PathPart, ...]) -> Iterator[list[Json]]:
+    """The objects at a path, each with those on the way there: the root, then one for each part of the path."""
+
+    def enter(value: Any, chain: list[Json]) -> Iterator[list[Json]]:
+        if isinstance(value, list):
+            for item in value:
+                yield from enter(item, chain)
+        elif isinstance(value, dict):
+            yield from onward([*chain, value])
+
+    def onward(chain: list[Json]) -> Iterator[list[Json]]:
+        if len(chain) > len(path):
+            yield chain
+            return
+        part = path[len(chain) - 1]
+        if isinstance(part, Narrowed):
+            if _is_one_of(chain[-1], part.types):
+                yield from onward([*chain, chain[-1]])
+        else:
+            yield from enter(chain[-1].get(part), chain)
+
+    return onward([data])
+
+
+def _context(value: Json, context: Context, whole: bool) -> Any:
+    """What a value gives for a context. Raises _Absent where it did not arrive, or is null and must not be."""
+    found = _first(value, context.inputs, whole)
+    if found is None and context.type.endswith("!"):
+        raise _Absent
+    return found
+
+
+def _first(held: Any, inputs: tuple[Input, ...], whole: bool) -> Any:
+    if isinstance(held, list):
+        return [_first(item, inputs, whole) for item in held]
+    for given in inputs if isinstance(held, dict) else ():
+        if given.types is None or _is_one_of(held, given.types):
+            if given.key not in held and whole:
+                raise _Absent
+            found = held.get(given.key)
+            return found if given.below is None else _first(found, given.below, whole)
+    return None
 
 
 def _enter(values: list[Any], found: dict[int, Json]) -> None:
@@ -321,6 +409,13 @@ def _below(held: Any, inputs: tuple[Input, ...], whole: bool) -> Any:
     if isinstance(held, list):
         return [_below(item, inputs, whole) for item in held]
     return _told(held, inputs, whole) if isinstance(held, dict) else None
+
+
+def _rename_as(alias: str, fetch: Fetch, value: Any) -> None:
+    """Do the renames of a lookup to one of its repetitions."""
+    for rename in reversed(fetch.renames):
+        if rename.path[0] == alias:
+            _rename(value, rename.path[1:], rename.alias, rename.key)
 
 
 def _rename(value: Any, path: tuple[str, ...], alias: str, key: str) -> None:

@@ -4,13 +4,14 @@ Requests that would go to the same subgraph after the same others are one. What 
 a response key that cannot collide with the client's.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from gateway.engine.normalise import TYPENAME, Selections
-from gateway.engine.plan import Entities, Input, Narrowed, PathPart, merged_inputs
+from gateway.engine.plan import MARK, Context, Entities, Input, Narrowed, PathPart, merged_inputs
 from gateway.engine.supergraph import Supergraph
-from gateway.engine.tree import Jump, Narrow, Place, Resolve, Tree
+from gateway.engine.tree import Jump, Narrow, Place, Resolve, Told, Tree
 from gateway.engine.walk import Walker
 
 
@@ -56,6 +57,7 @@ class Wanted:
     inputs: tuple[Input, ...]
     required: tuple[str, ...]
     asked: Asked
+    told: tuple[Context, ...] = ()
 
     def frozen(self) -> Entities:
         return Entities(self.path, self.typename, self.inputs, self.required)
@@ -82,8 +84,10 @@ class Draft:
             if (held.path, held.typename, held.required) != (more.path, more.typename, more.required):
                 continue
             both = merged_inputs(held.inputs, more.inputs)
-            if both is not None and (len(self.after) == 1 or len(both) == len(held.inputs) == len(more.inputs)):
+            alike = both is not None and held.told == more.told and len(both) == len(held.inputs) == len(more.inputs)
+            if both is not None and (len(self.after) == 1 or alike):
                 held.inputs = both
+                held.told = tuple(dict.fromkeys((*held.told, *more.told)))
                 held.asked.absorb(more.asked)
                 return held
         self.wanted.append(more)
@@ -119,12 +123,21 @@ class Keys:
         return key
 
 
+class Level(NamedTuple):
+    """Where a value was first reached: what is gathered of it for others is asked there."""
+
+    draft: Draft
+    asked: Asked
+    path: tuple[PathPart, ...]
+
+
 class Builder:
     """Builds the drafts of one operation."""
 
     def __init__(self, supergraph: Supergraph, walker: Walker, operation: Selections) -> None:
         self._supergraph, self._walker = supergraph, walker
         self._keys = Keys(operation)
+        self._contexts: dict[tuple[tuple[PathPart, ...], str, str, str], Context] = {}
         self.drafts: list[Draft] = []
 
     def build(self, tree: Tree, after: frozenset[int] = frozenset()) -> set[int]:
@@ -134,7 +147,7 @@ class Builder:
             assert isinstance(step, Jump)  # noqa: S101 - an operation begins by entering a subgraph
             draft = self._root(step.place, (), after)
             assert draft.asked is not None  # noqa: S101 - a root draft
-            self._visit(below, draft, draft.asked, ())
+            self._visit(below, draft, draft.asked, (), (Level(draft, draft.asked, ()),))
         return {draft.id for draft in self.drafts[before:]}
 
     def _root(self, place: Place, path: tuple[PathPart, ...], after: frozenset[int]) -> Draft:
@@ -149,35 +162,61 @@ class Builder:
         self.drafts.append(draft)
         return draft
 
-    def _visit(self, tree: Tree, draft: Draft, asked: Asked, path: tuple[PathPart, ...]) -> set[int]:
-        """Place a tree's steps. Returns the ids of the drafts that resolve its leaves."""
+    def _visit(
+        self, tree: Tree, draft: Draft, asked: Asked, path: tuple[PathPart, ...], levels: tuple[Level, ...]
+    ) -> set[int]:
+        """Place a tree's steps; `levels` are the values on the way here. Returns the ids of the drafts that resolve its
+        leaves."""
         touched: set[int] = set()
         for step, below in tree.children.items():
             if isinstance(step, Narrow):
                 assert below.place is not None  # noqa: S101 - narrowing leads to a place
                 inner = asked.narrowed(step.type, below.place)
-                touched |= self._visit(below, draft, inner, (*path, Narrowed(frozenset({step.type}))))
+                touched |= self._visit(below, draft, inner, (*path, Narrowed(frozenset({step.type}))), levels)
             elif isinstance(step, Resolve):
-                touched |= self._resolve(step, below, draft, asked, path)
+                touched |= self._resolve(step, below, draft, asked, path, levels)
             else:
-                touched |= self._jump(step, below, draft, asked, path)
+                touched |= self._jump(step, below, draft, asked, path, levels)
         return touched
 
-    def _resolve(self, step: Resolve, below: Tree, draft: Draft, asked: Asked, path: tuple[PathPart, ...]) -> set[int]:
+    def _resolve(
+        self,
+        step: Resolve,
+        below: Tree,
+        draft: Draft,
+        asked: Asked,
+        path: tuple[PathPart, ...],
+        levels: tuple[Level, ...],
+    ) -> set[int]:
         key = step.key if step.key is not None else self._keys.of(_names(path), step.name, step.arguments)
+        told = (f"{name}: {MARK}{self._context(what, levels).variable}" for name, what in step.told)
+        arguments = ", ".join(filter(None, (step.arguments, *told)))
         if below.place is None:
-            asked.fields.setdefault(key, AskedField(step.name, step.arguments, step.variables))
+            asked.fields.setdefault(key, AskedField(step.name, arguments, step.variables))
             return {draft.id}
-        entry = asked.fields.setdefault(key, AskedField(step.name, step.arguments, step.variables, Asked(below.place)))
+        entry = asked.fields.setdefault(key, AskedField(step.name, arguments, step.variables, Asked(below.place)))
         assert entry.below is not None  # noqa: S101 - a composite field has selections
-        return self._visit(below, draft, entry.below, (*path, key))
+        inner = (*path, key)
+        return self._visit(below, draft, entry.below, inner, (*levels, Level(draft, entry.below, inner)))
 
-    def _jump(self, step: Jump, below: Tree, draft: Draft, asked: Asked, path: tuple[PathPart, ...]) -> set[int]:
+    def _jump(
+        self,
+        step: Jump,
+        below: Tree,
+        draft: Draft,
+        asked: Asked,
+        path: tuple[PathPart, ...],
+        levels: tuple[Level, ...],
+    ) -> set[int]:
         if step.finding is None:
             further = self._root(step.place, path, frozenset({draft.id}))
             assert further.asked is not None  # noqa: S101 - a root draft
-            return self._visit(below, further, further.asked, path)
-        after = {draft.id} | self._visit(step.finding, draft, asked, path)
+            return self._visit(below, further, further.asked, path, levels)
+        after = {draft.id} | self._visit(step.finding, draft, asked, path, levels)
+        for what in step.told:
+            assert what.finding is not None  # noqa: S101 - without it there is no way
+            above = levels[: len(levels) - what.up]
+            after |= self._visit(what.finding, *above[-1], above)
         draft_after = self._entity(step.place.graph, after)
         parts = [self._inputs(self._walker.field_set(step.known, s), _names(path), entity=True) for s in step.inputs]
         inputs: tuple[Input, ...] | None = ()
@@ -185,8 +224,19 @@ class Builder:
             inputs = merged_inputs(inputs, part) if inputs is not None else None
         assert inputs is not None  # noqa: S101 - composition refuses a @requires that contradicts the key
         required = tuple(dict.fromkeys(given.key for given in parts[0]))
-        wanted = draft_after.want(Wanted(path, step.place.type, inputs, required, Asked(step.place)))
-        return self._visit(below, draft_after, wanted.asked, path)
+        told = tuple(dict.fromkeys(self._context(what, levels) for what in step.told))
+        wanted = draft_after.want(Wanted(path, step.place.type, inputs, required, Asked(step.place), told))
+        return self._visit(below, draft_after, wanted.asked, path, levels)
+
+    def _context(self, told: Told, levels: tuple[Level, ...]) -> Context:
+        """The variable that carries a value from above."""
+        path = levels[-1 - told.up].path
+        identity = (path, told.known, told.selection, told.type)
+        if identity not in self._contexts:
+            inputs = self._inputs(self._walker.told_set(told.known, told.selection), _names(path))
+            variable = f"told{len(self._contexts)}"  # until its document is written
+            self._contexts[identity] = Context(variable, told.type, path, _only(inputs))
+        return self._contexts[identity]
 
     def _entity(self, graph: str, after: set[int]) -> Draft:
         for draft in self.drafts:
@@ -208,6 +258,19 @@ class Builder:
             types = frozenset({selected.on}) if abstract and selected.on != selections.type else None
             found.append(Input(selected.name, key, below, types))
         return tuple(found)
+
+
+def _only(inputs: tuple[Input, ...]) -> tuple[Input, ...]:
+    """Inputs of which one gives a context's value: a __typename only where nothing else is asked for."""
+    kept = tuple(given for given in inputs if given.name != TYPENAME) or inputs[:1]
+    return tuple(given if given.below is None else replace(given, below=_only(given.below)) for given in kept)
+
+
+def free(prefix: str, taken: Collection[str]) -> str:
+    """The prefix, or a longer one, with which no taken name begins."""
+    while any(name.startswith(prefix) for name in taken):
+        prefix = f"_{prefix}"
+    return prefix
 
 
 def _names(path: tuple[PathPart, ...]) -> tuple[str, ...]:

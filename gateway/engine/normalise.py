@@ -96,11 +96,17 @@ class Normaliser:
     """Normalises the selection sets of one document, or of field sets when there is none."""
 
     def __init__(
-        self, supergraph: Supergraph, document: DocumentNode | None = None, conditions: Mapping[str, bool] | None = None
+        self,
+        supergraph: Supergraph,
+        document: DocumentNode | None = None,
+        conditions: Mapping[str, bool] | None = None,
+        *,
+        types: bool = False,
     ) -> None:
         self._supergraph = supergraph
         self._conditions = conditions or {}
         self._internal = document is None
+        self._types = types  # whether the planner's own __typename is one to ask for
         definitions = document.definitions if document else ()
         self._fragments = {d.name.value: d for d in definitions if isinstance(d, FragmentDefinitionNode)}
 
@@ -140,8 +146,13 @@ class Normaliser:
             # Of an object type the projection knows the name; of an abstract one the subgraph must tell.
             if self._supergraph.types[into.type].abstract and not self._internal:
                 self._add(into, Selected(into.type, TYPENAME, TYPENAME, "", frozenset()))
+            elif self._types:
+                self._add(into, Selected(into.type, TYPENAME, None, "", frozenset()))
             return
         shared = whole and into.type not in possible and not self._expands(into.type, name)
+        if shared and self._supergraph.contexts and node.selection_set is not None:
+            below = self.selections(node.selection_set, self._supergraph.types[into.type].fields[name].type_name)
+            shared = not any(self._supergraph.sets(c, into.type) is None for c in self._contexts(below))
         for owner in [into.type] if shared or into.type in possible else sorted(possible):
             declared = self._supergraph.types[owner].fields.get(name)
             if declared is None:
@@ -150,6 +161,17 @@ class Normaliser:
             if node.selection_set is not None:
                 selected.children = self.selections(node.selection_set, declared.type_name)
             self._add(into, selected)
+
+    def _contexts(self, selections: Selections) -> set[str]:
+        """The contexts that fields of a selection set, or below, may be told."""
+        found = set()
+        for selected in selections:
+            declared = self._supergraph.types[selected.on].fields.get(selected.name)
+            for held in declared.graphs.values() if declared else ():
+                found |= {told.context for told in held.contextual}
+            if selected.children is not None:
+                found |= self._contexts(selected.children)
+        return found
 
     def _add(self, into: Selections, selected: Selected) -> None:
         identity = (selected.on, selected.key, selected.name, selected.arguments)
@@ -181,7 +203,7 @@ def answers(supergraph: Supergraph, interface: str, graph: str, name: str) -> bo
     for member in supergraph.types[interface].members_in(graph):
         declared = supergraph.types[member].fields.get(name)
         held = declared.graphs.get(graph) if declared else None
-        if held is None or held.external or held.requires is not None:
+        if held is None or held.external or held.requires is not None or held.contextual:
             return False
     return True
 

@@ -4,6 +4,7 @@ Plans are data: nothing here sends or computes. They print as text, always the s
 compare that text.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,9 +12,10 @@ from typing import Any, Literal
 
 import orjson
 
-from gateway.engine.sharing import Point, points
+from gateway.engine.sharing import Point, points, separate
 
 ROOT_KINDS = ("query", "mutation", "subscription")
+MARK = "\0"  # stands for the $ of a variable of the planner's own, until its document is written; in no GraphQL text
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +76,31 @@ class Entities:
 
 
 @dataclass(frozen=True, slots=True)
+class Context:
+    """A variable that carries what a value above the looked up ones holds: where that lies, and what is read of it.
+
+    Of the `inputs` of a value the first that holds for its type is what counts, and so on below it.
+    """
+
+    variable: str
+    type: str
+    path: tuple[PathPart, ...]
+    inputs: tuple[Input, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Lookup:
-    """One `_entities` field of a request: its response key, its variable, and the values it looks up."""
+    """One `_entities` field of a request: its response key, its variable, and the values it looks up.
+
+    One that is `told` contexts stands once for each distinct value of these; `field` is its text, with a mark before each
+    name that is another one then.
+    """
 
     alias: str
     variable: str
     entities: tuple[Entities, ...]
+    told: tuple[Context, ...] = ()
+    field: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +135,18 @@ class Fetch:
         """The part of the request's JSON that is always the same."""
         return b'{"query":' + orjson.dumps(self.document)
 
+    def repeated(self, times: Mapping[str, int]) -> bytes:
+        """The `opening` with lookups standing several times, by their aliases: the second with `__1` after its names."""
+        declared, fields = "", ""
+        for lookup in self.lookups:
+            for number in range(1, times.get(lookup.alias, 1)):
+                for context in lookup.told:
+                    declared += f"${context.variable}__{number}: {context.type}, "
+                declared += f"${lookup.variable}__{number}: [_Any!]!, "
+                fields += f" {lookup.alias}__{number}: " + re.sub(f"{MARK}(\\w+)", rf"$\1__{number}", lookup.field)
+        document = self.document.replace("(", f"({declared}", 1)
+        return b'{"query":' + orjson.dumps(f"{document[:-2]}{fields} }}")
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -125,6 +158,11 @@ class Plan:
     def points(self) -> Mapping[tuple[int, str], Point]:
         """Where equal values of an answer can be one, by the fetch's id and the lookup's alias or nothing."""
         return points(self.fetches)
+
+    @cached_property
+    def separate(self) -> frozenset[tuple[int, str]]:
+        """The parts of answers that each waiting value gets a copy of, by the fetch's id and the lookup's alias or nothing."""
+        return separate(self.fetches)
 
     def __str__(self) -> str:
         return "\n".join(map(_text, self.fetches)) or "Nothing to fetch"
@@ -153,6 +191,7 @@ def _text(fetch: Fetch) -> str:
         for entities in lookup.entities:
             inputs = _inputs(entities.inputs)
             lines.append(f"  ${lookup.variable} += {entities.typename} {{ {inputs} }} at {_path(entities.path)}")
+        lines += [f"  ${c.variable} = {{ {_inputs(c.inputs)} }} at {_path(c.path)}" for c in lookup.told]
     lines += [f"  rename {'.'.join((*r.path, r.alias))} to {r.key}" for r in fetch.renames]
     return "\n".join(lines)
 
@@ -176,6 +215,11 @@ def described(fetch: Fetch) -> dict[str, Any]:
             }
             for lookup in fetch.lookups
             for entities in lookup.entities
+        ],
+        "contexts": [
+            {"variable": context.variable, "fields": _inputs(context.inputs), "at": _path(context.path)}
+            for lookup in fetch.lookups
+            for context in lookup.told
         ],
         "renames": [{"at": ".".join(r.path), "from": r.alias, "to": r.key} for r in fetch.renames],
     }

@@ -4,17 +4,19 @@
 The same operation, conditions and supergraph always give the same plan.
 """
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from graphql import DocumentNode, NonNullTypeNode, OperationDefinitionNode
 from graphql.language import print_ast
 
 from gateway.engine.choose import choose
 from gateway.engine.document import Printer, operation
-from gateway.engine.fetches import Asked, Builder, Draft, Wanted
+from gateway.engine.fetches import Asked, Builder, Draft, Wanted, free
 from gateway.engine.merge import merged
 from gateway.engine.normalise import TYPENAME, Normaliser, Selections
-from gateway.engine.plan import Fetch, Lookup, Plan
+from gateway.engine.plan import MARK, Fetch, Lookup, Plan
 from gateway.engine.supergraph import Supergraph
 from gateway.engine.tree import Jump, Place
 from gateway.engine.walk import JUMP_COST, NoResolvablePath, Path, Walker
@@ -38,13 +40,13 @@ class Planner:
         selections = Normaliser(self._supergraph, document, conditions).selections(node.selection_set, root)
         if all(selected.name == TYPENAME for selected in selections):
             return Plan(())  # that there is a root, and its name, need not be asked of anyone
+        declared = {d.variable.name.value: print_ast(d) for d in node.variable_definitions or ()}
         builder = Builder(self._supergraph, self._walker, selections)
         if kind == "mutation":
             self._in_order(selections, builder)
         else:
             builder.build(choose(None, self._walker.leaves(self._starts(root), selections)))
         drafts = merged(builder.drafts)
-        declared = {d.variable.name.value: print_ast(d) for d in node.variable_definitions or ()}
         return Plan(tuple(self._fetch(draft, kind, declared) for draft in drafts))
 
     def _starts(self, root: str) -> list[Path]:
@@ -80,7 +82,7 @@ class Planner:
             own = kind if not draft.path else "query"
         else:
             own = "query"
-            lookups, text = self._lookups(draft, printer, extra)
+            lookups, text = self._lookups(draft, printer, extra, declared)
         return Fetch(
             id=draft.id,
             subgraph=self._supergraph.graphs[draft.graph].name,
@@ -104,11 +106,15 @@ class Planner:
             if entry.name in declared and isinstance(declared[entry.name].type, NonNullTypeNode)
         )
 
-    def _lookups(self, draft: Draft, printer: Printer, extra: list[str]) -> tuple[tuple[Lookup, ...], str]:
+    def _lookups(
+        self, draft: Draft, printer: Printer, extra: list[str], declared: Mapping[str, str]
+    ) -> tuple[tuple[Lookup, ...], str]:
         """The `_entities` fields of a request: one per path, with a fragment per type."""
         groups: list[list[Wanted]] = []
         for wanted in draft.wanted:
             for group in groups:
+                if wanted.told or group[0].told:
+                    continue
                 if group[0].path == wanted.path and all(held.typename != wanted.typename for held in group):
                     group.append(wanted)
                     break
@@ -118,12 +124,20 @@ class Planner:
         for number, group in enumerate(groups):
             single = len(groups) == 1
             alias = "_entities" if single else f"_e{number}"
-            variable = "representations" if single else f"r{number}"
+            variable = free("representations", declared) if single else free(f"r{number}", declared)
             fragments = {wanted.typename: wanted.asked for wanted in group}
-            field = "_entities" if single else f"{alias}: _entities"
-            parts.append(f"{field}(representations: ${variable}) {printer.fragments(fragments, alias)}")
+            field = f"_entities(representations: {MARK}{variable}) {printer.fragments(fragments, alias)}"
+            told = []
+            for context in group[0].told:  # a variable is one lookup's, since its value is
+                name = f"{free('context', declared)}_{sum(': [_Any!]!' not in e for e in extra)}"
+                field = re.sub(rf"{MARK}{context.variable}\b", f"{MARK}{name}", field)
+                told.append(replace(context, variable=name))
+                extra.append(f"${name}: {context.type}")
+            parts.append((field if single else f"{alias}: {field}").replace(MARK, "$"))
             extra.append(f"${variable}: [_Any!]!")
-            lookups.append(Lookup(alias, variable, tuple(w.frozen() for w in group)))
+            lookups.append(
+                Lookup(alias, variable, tuple(w.frozen() for w in group), tuple(told), field if told else "")
+            )
         return tuple(lookups), f"{{ {' '.join(parts)} }}"
 
 

@@ -3,7 +3,8 @@
 Answers repeat entities: a hundred visits to nine premises. Equal values at one place of one answer have the same future, since
 whatever is looked up and merged there depends on the values alone; so they are represented, merged and shaped once each.
 A place that other requests reach only for some types is left alone: values of two types may look alike and part later. So is
-one that several requests give parts of by way of a value above it: what looks alike in the first may part with the second.
+one that several requests give parts of by way of a value above it: what looks alike in the first may part with the second. And
+so are values that are told something from above (@fromContext), and those on the way to them.
 """
 
 from collections import defaultdict
@@ -61,6 +62,8 @@ def points(fetches: "Sequence[Fetch]") -> dict[tuple[int, str], Point]:
     split = [_keys(path) for path in targets if any(not isinstance(part, str) for part in path[:-1])]
     whole = [path for path in targets if not any(_keys(path) == other[: len(path)] for other in split)]
     whole = [path for path in whole if _given_once(fetches, _keys(path))]
+    between = list(_between(fetches))
+    whole = [path for path in whole if not any(len(q) < len(path) and path == p[: len(path)] for q, p in between)]
     found: dict[tuple[int, str], Point] = {}
     for number, alias, origin in _given(fetches):
         top = Point()
@@ -70,6 +73,26 @@ def points(fetches: "Sequence[Fetch]") -> dict[tuple[int, str], Point]:
         if top.below:
             found[number, alias] = top
     return found
+
+
+def separate(fetches: "Sequence[Fetch]") -> frozenset[tuple[int, str]]:
+    """The parts of answers that bring values which are told something from above: who waits for one gets a copy, since what
+    is merged into the values later depends on where they stand."""
+    between = list(_between(fetches))
+    return frozenset(
+        (number, alias)
+        for number, alias, origin in _given(fetches)
+        for q, p in between
+        if len(q) <= len(_keys(origin)) < len(p) and _keys(origin) == p[: len(_keys(origin))]
+    )
+
+
+def _between(fetches: "Sequence[Fetch]") -> "Iterator[tuple[tuple[str, ...], tuple[str, ...]]]":
+    """Where a context is set, and where the values lie that are told it."""
+    for fetch in fetches:
+        for lookup in fetch.lookups:
+            for context in lookup.told:
+                yield _keys(context.path), _keys(lookup.entities[0].path)
 
 
 def _given(fetches: "Sequence[Fetch]") -> "Iterator[tuple[int, str, tuple[PathPart, ...]]]":

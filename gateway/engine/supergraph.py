@@ -1,7 +1,6 @@
 """The supergraph: what each subgraph can resolve, read once from the composed SDL; and the API schema that clients see.
 
-Source: Apollo Federation 2, join spec v0.2 to v0.5; core schema features are refused by name when this engine does not
-know them and they claim to matter for execution or security.
+Source: Apollo Federation 2, join spec v0.2 to v0.5, context spec v0.1.
 """
 
 import hashlib
@@ -13,6 +12,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from graphql import (
+    DefinitionNode,
     DirectiveNode,
     DocumentNode,
     EnumTypeDefinitionNode,
@@ -37,11 +37,12 @@ from graphql import (
 from graphql.language import print_ast
 
 from gateway.engine.api_schema import WHOLE, Contract, api_schema, named_type
+from gateway.engine.features import UnknownFeature, settled
 
-# Who may see what is for the owners of the data to check (@authenticated, @requiresScopes, @policy): tokens are passed on.
-KNOWN_FEATURES = frozenset(
-    {"link", "core", "join", "inaccessible", "tag", "authenticated", "requiresScopes", "policy", "cost"}
-)
+UNSUPPORTED = (
+    "connect",
+    "source",
+)  # directives that would be carried out here, under join's name for others' directives
 PERCENT = re.compile(r"percent\(([0-9]+(?:\.[0-9]+)?)\)")
 
 
@@ -66,6 +67,17 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextArgument:
+    """An argument that a subgraph is told by the gateway: `selection` on the nearest value above of a type that sets the
+    context; `type` is the argument's, as text."""
+
+    name: str
+    type: str
+    context: str
+    selection: str
+
+
+@dataclass(frozen=True, slots=True)
 class FieldIn:
     """A field as one subgraph has it. An external one is there only under a @provides. `label` is that of a progressive
     @override: while it holds, only the subgraph that `takes` the field over has it, and while not, only the other."""
@@ -76,6 +88,7 @@ class FieldIn:
     provides: str | None = None
     label: str = ""
     takes: bool = False
+    contextual: tuple[ContextArgument, ...] = ()
 
     @property
     def type_name(self) -> str:
@@ -141,6 +154,7 @@ class Supergraph:
         self.leaves: set[str] = {"String", "Int", "Float", "Boolean", "ID"}
         self.roots: dict[str, str] = {}
         self.labels: set[str] = set()
+        self.contexts: dict[str, set[str]] = {}  # by name, the object types whose values set it
         self.planners: dict[frozenset[str], object] = {}  # by the labels that hold; here, to end with their supergraph
         _Reader(self).read(document)
 
@@ -174,6 +188,11 @@ class Supergraph:
         found = self.types[name]
         return frozenset(found.members) if found.abstract else frozenset({name})
 
+    def sets(self, context: str, name: str) -> bool | None:
+        """Whether values of a type set a context; None where some do and some do not."""
+        setting = self.possible(name) & self.contexts[context]
+        return None if setting and setting != self.possible(name) else bool(setting)
+
     def composite(self, name: str) -> bool:
         """Whether a type has fields or members."""
         return name in self.types
@@ -188,11 +207,13 @@ def load_supergraph(sdl: str, contract: Contract = WHOLE) -> Supergraph:
     """Read a supergraph. Raises SupergraphRefused naming what is malformed or not supported, or what a contract would
     leave without the things it needs."""
     try:
-        document = parse(sdl, no_location=True)
+        document = settled(parse(sdl, no_location=True))
         supergraph = Supergraph(sdl, document, contract)
         problems = validate_schema(supergraph.api_schema)  # now, so that a bad one is refused now
         if problems:
             raise SupergraphRefused(f"What clients would see is no valid schema: {problems[0].message}")
+    except UnknownFeature as error:
+        raise SupergraphRefused(str(error)) from error
     except GraphQLError as error:
         raise SupergraphRefused(f"The supergraph is not valid GraphQL: {error.message}") from error
     except (TypeError, KeyError) as error:
@@ -210,7 +231,6 @@ class _Reader:
         definitions = document.definitions
         for node in definitions:
             if isinstance(node, SchemaDefinitionNode):
-                self._features(node)
                 self.into.roots = {o.operation.value: o.type.name.value for o in node.operation_types or ()}
             if isinstance(node, EnumTypeDefinitionNode) and node.name.value == "join__Graph":
                 self._graphs(node)
@@ -219,22 +239,26 @@ class _Reader:
         for node in definitions:
             if isinstance(node, TypeDefinitionNode) and not node.name.value.startswith(("join__", "link__", "core__")):
                 self._type(node)
+        self._contexts(definitions)
         for found in self.into.types.values():
             for interface in found.interfaces:
                 if interface not in self.into.types:
                     raise SupergraphRefused(f"{found.name} implements {interface}, which is not defined.")
 
-    def _features(self, node: SchemaDefinitionNode) -> None:
-        for directive in node.directives or ():
-            if directive.name.value not in ("link", "core"):
-                continue
-            arguments = _arguments(directive)
-            url = str(arguments.get("url") or arguments.get("feature") or "")
-            name = url.rstrip("/").split("/")[-2] if url.count("/") > 3 else url
-            if name not in KNOWN_FEATURES and arguments.get("for") in ("EXECUTION", "SECURITY"):
-                raise SupergraphRefused(f"The supergraph needs {url}, which this gateway does not support.")
-            if name == "join" and url.rsplit("/v", 1)[-1] not in ("0.2", "0.3", "0.4", "0.5"):
-                raise SupergraphRefused(f"The supergraph is written in {url}; v0.2 to v0.5 are supported.")
+    def _contexts(self, definitions: tuple[DefinitionNode, ...]) -> None:
+        """Who sets which context; one that nobody sets, or only what is done, is refused."""
+        for node in definitions:
+            for directive in _named(getattr(node, "directives", None), "context"):
+                name, owner = str(_arguments(directive)["name"]), node.name.value  # type: ignore[attr-defined] # a type
+                if owner in (self.into.roots.get("mutation"), self.into.roots.get("subscription")):
+                    raise SupergraphRefused(f"{owner} sets the context {name}, which only what is read can do.")
+                self.into.contexts.setdefault(name, set()).update(self.into.possible(owner))
+        for found in self.into.types.values():
+            for declared in found.fields.values():
+                for told in (told for held in declared.graphs.values() for told in held.contextual):
+                    if told.context not in self.into.contexts:
+                        coordinate = f"{found.name}.{declared.name}({told.name}:)"
+                        raise SupergraphRefused(f"{coordinate} reads the context {told.context}, which nothing sets.")
 
     def _graphs(self, node: EnumTypeDefinitionNode) -> None:
         for value in node.values or ():
@@ -302,9 +326,6 @@ class _Reader:
         graphs: dict[str, FieldIn] = {}
         for directive in joined:
             arguments = _arguments(directive)
-            coordinate = f"{found.name}.{node.name.value}"
-            if arguments.get("contextArguments"):
-                raise SupergraphRefused(f"{coordinate} uses @fromContext, which is not supported yet.")
             if arguments.get("graph"):
                 requires, provides = arguments.get("requires"), arguments.get("provides")
                 label = str(arguments.get("overrideLabel") or "")
@@ -315,11 +336,18 @@ class _Reader:
                     provides=_field_set(provides) if provides else None,
                     label=label,
                     takes=bool(arguments.get("override")),
+                    contextual=tuple(map(_context_argument, arguments.get("contextArguments") or ())),  # type: ignore[call-overload]
                 )
         if not joined:
             graphs = {graph: FieldIn(node.type) for graph in found.graphs}
         self.into.labels |= {held.label for held in graphs.values() if held.label}
         return Field(node.name.value, node.type, MappingProxyType(dict(sorted(graphs.items()))))
+
+
+def _context_argument(given: Mapping[str, str]) -> ContextArgument:
+    selected = given["selection"].strip()
+    text = _field_set(selected[1:-1] if selected.startswith("{") else selected)
+    return ContextArgument(given["name"], given["type"], given["context"], text)
 
 
 def _mark_external(found: Type, silent: frozenset[str]) -> None:

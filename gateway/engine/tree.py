@@ -14,14 +14,30 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What the gateway tells an argument: `selection` on the value that lies `up` fields above, of type `known`.
+
+    `type` is the argument's, as text. `finding` gathers the value from where that value was first reached.
+    """
+
+    up: int
+    known: str
+    selection: str
+    type: str
+    finding: "Tree | None" = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Resolve:
-    """Resolve a field on values of type `on`. `key` is the client's response key, None for the planner's own fields."""
+    """Resolve a field on values of type `on`. `key` is the client's response key, None for the planner's own fields.
+    `told` are arguments by name that the client does not know of."""
 
     on: str
     name: str
     arguments: str
     variables: frozenset[str]
     key: str | None
+    told: tuple[tuple[str, Told], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +52,14 @@ class Jump:
     """A new request to a subgraph: for entities of type `place.type`, found by `inputs`, which `finding` gathers first.
 
     `inputs` are field sets on the type `known` that the values have, as text: the key, then what a @requires asks for. No
-    inputs means a root type, which every subgraph that has it can enter.
+    inputs means a root type, which every subgraph that has it can enter. `told` is what lies above the values and goes along.
     """
 
     place: Place
     known: str
     inputs: tuple[str, ...] = ()
     finding: "Tree | None" = field(default=None, compare=False)
+    told: tuple[Told, ...] = ()
 
 
 Step = Resolve | Narrow | Jump

@@ -7,12 +7,12 @@ asks for) can itself be found from here; the tree that finds it hangs on the jum
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.engine.choose import choose
 from gateway.engine.normalise import TYPENAME, Normaliser, Selected, Selections, answers
-from gateway.engine.supergraph import FieldIn, Key, Supergraph, selection
-from gateway.engine.tree import Jump, Narrow, Place, Resolve, Step, Tree
+from gateway.engine.supergraph import ContextArgument, FieldIn, Key, Supergraph, selection
+from gateway.engine.tree import Jump, Narrow, Place, Resolve, Step, Told, Tree
 
 FIELD_COST, JUMP_COST = 1, 1000
 MOST_REMEMBERED = 50_000
@@ -33,6 +33,7 @@ class Path:
     cost: int
     own: int
     known: str  # the type that the value is known to have; differs from the place's type at an interface object
+    fixed: bool = False  # whether the way before has been chosen already
 
     def to(self, place: Place | None, step: Step, own: int, known: str = "") -> "Path":
         return Path(place, step, self, self.cost + own, own, known or (place.type if place else ""))
@@ -234,8 +235,9 @@ class Walker:
             and not answers(self._supergraph, place.type, place.graph, selected.name)
         ):
             return []
-        if held.requires is not None and provided is None:
-            return self._requiring(path, selected, held, resolve, busy)
+        if held.contextual or (held.requires is not None and provided is None):
+            requires = held.requires if provided is None else None
+            return self._entering(path, held, requires, resolve, busy)
         return [path.to(self._beyond(place, held, provided), resolve, FIELD_COST)]
 
     def _beyond(self, place: Place, held: FieldIn, provided: Selections | None) -> Place | None:
@@ -258,27 +260,98 @@ class Walker:
                 return granted.children or Selections(place.type)
         return None
 
-    def _requiring(self, path: Path, selected: Selected, held: FieldIn, resolve: Resolve, busy: Busy) -> list[Path]:
-        """Enter the subgraph anew with the key and what the field requires, all gathered before."""
+    def _entering(self, path: Path, held: FieldIn, requires: str | None, resolve: Resolve, busy: Busy) -> list[Path]:
+        """Enter the subgraph anew with the key, what the field requires and what its arguments are told, all gathered
+        before."""
         place = path.place
-        assert place is not None and held.requires is not None  # noqa: S101 - asked for a requiring field
-        mark = ("requires", place.type, selected.name)
+        assert place is not None  # noqa: S101 - asked for a field
+        mark = ("requires", place.type, resolve.name)
         if mark in busy:
             return []
+        told = self._told(path, held, busy | {mark})
+        if told is None:
+            return []
+        resolve = replace(resolve, told=told)
+        above = tuple(dict.fromkeys(what for _, what in told))
+        if requires is None and (entered := self._told_earlier(path, above)) is not None:
+            return [entered.to(self._beyond(place, held, None), resolve, FIELD_COST)]
         origin = path
         if isinstance(path.step, Jump) and path.before is not None:  # came here by a jump: bring the fields with it
             origin = path.before
         assert origin.place is not None  # noqa: S101 - a jump starts somewhere
-        found = []
+        cost = JUMP_COST + sum(what.finding.cost for what in above if what.finding is not None)
         for key in self._supergraph.types[place.type].graphs.get(place.graph, ()):
-            inputs = (key.fields, held.requires)
+            inputs = (key.fields,) if requires is None else (key.fields, requires)
             finding = self._find(origin.place, path.known, inputs, busy | {mark})
             if key.resolvable and finding is not None:
                 bare = Place(place.type, place.graph)
-                jump = Jump(bare, path.known, inputs, finding)
-                entered = origin.to(bare, jump, JUMP_COST + finding.cost, path.known)
-                found.append(entered.to(self._beyond(bare, held, None), resolve, FIELD_COST))
-        return found[:1] if found else []
+                jump = Jump(bare, path.known, inputs, finding, above)
+                entered = origin.to(bare, jump, cost + finding.cost, path.known)
+                return [entered.to(self._beyond(bare, held, None), resolve, FIELD_COST)]
+        return []
+
+    def _told(self, path: Path, held: FieldIn, busy: Busy) -> tuple[tuple[str, Told], ...] | None:
+        """What a field's arguments are told by the gateway; None where some of it cannot be found."""
+        found = []
+        for argument in held.contextual:
+            told = self._from_above(path, argument, busy)
+            if told is None:
+                return None
+            found.append((argument.name, told))
+        return tuple(found)
+
+    def _from_above(self, path: Path, argument: ContextArgument, busy: Busy) -> Told | None:
+        """What the nearest value above that sets a context gives for it."""
+        up, here = 0, path
+        while here.before is not None:
+            if isinstance(here.step, Resolve):
+                up += 1
+                above = here.before
+                sets = self._supergraph.sets(argument.context, above.known)
+                if sets is not False:
+                    finding = self._gather_above(above, argument.selection, busy) if sets else None
+                    known = above.known
+                    return Told(up, known, argument.selection, argument.type, finding) if finding is not None else None
+            here = here.before
+        return None
+
+    def _gather_above(self, above: Path, text: str, busy: Busy) -> Tree | None:
+        """The tree that gathers a context's value, from the place where what sets it was first reached."""
+        selections = self.told_set(above.known, text)
+        mark = ("context", above.known, text)
+        if mark in busy:
+            return None
+        after: list[Path] = []
+        while not isinstance(above.step, Resolve) and above.before is not None and above.before.place:
+            after.insert(0, above)
+            above = above.before
+        begun = len(above.steps())
+        sources = [replace(above, fixed=True)]
+        if _begins(above):  # of a root type, other subgraphs are entered from here
+            sources, begun = [Path(above.place, None, None, 0, 0, above.known)], 0
+        for way in after:
+            assert way.step is not None  # noqa: S101 - what has something before it came by a step
+            sources.append(sources[-1].to(way.place, way.step, way.own, way.known))
+        try:
+            leaves = self.leaves(sources, selections, busy | {mark})
+        except NoResolvablePath:
+            return None
+        return choose(sources[0].place, leaves, begun)
+
+    def _told_earlier(self, path: Path, told: tuple[Told, ...]) -> Path | None:
+        """The same way, its last entry told already what lies above what it enters for; None where it cannot be."""
+        if path.before is None or path.fixed or not told or any(what.up < 1 for what in told):
+            return None
+        if isinstance(path.step, Jump):
+            if not path.step.inputs:
+                return None
+            jump = replace(path.step, told=tuple(dict.fromkeys((*path.step.told, *told))))
+            cost = path.own + sum(w.finding.cost for w in told if w not in path.step.told and w.finding is not None)
+            return path.before.to(path.place, jump, cost, path.known)
+        up = 1 if isinstance(path.step, Resolve) else 0
+        before = self._told_earlier(path.before, tuple(replace(what, up=what.up - up) for what in told))
+        assert path.step is not None  # noqa: S101 - what has something before it came by a step
+        return None if before is None else before.to(path.place, path.step, path.own, path.known)
 
     def _jumps(self, path: Path, settled: list[Path], busy: Busy, done: set[tuple[str, str, str]]) -> list[Path]:
         """Every other place that the value here can be found at by a key: one found here, or gathered from all places
@@ -328,6 +401,14 @@ class Walker:
         found = self._sets.get((type_name, text))
         if found is None:
             found = self._sets[type_name, text] = Normaliser(self._supergraph).selections(selection(text), type_name)
+        return found
+
+    def told_set(self, type_name: str, text: str) -> Selections:
+        """What a context gives, normalised on a type that sets it."""
+        found = self._sets.get((type_name, f"${text}"))
+        if found is None:
+            normaliser = Normaliser(self._supergraph, types=True)
+            found = self._sets[type_name, f"${text}"] = normaliser.selections(selection(text), type_name)
         return found
 
     def _find(

@@ -1,5 +1,6 @@
 """A subgraph of a test: its SDL as a server would have it, and what its federation directives say."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -45,6 +46,8 @@ class Part:
         self.requires: dict[tuple[str, str], SelectionSetNode] = {}
         self.provides: dict[tuple[str, str], SelectionSetNode] = {}
         self.overrides: dict[tuple[str, str], tuple[str, str | None]] = {}
+        self.contexts: dict[str, set[str]] = {}  # by name, the types that set it
+        self.contextual: dict[tuple[str, str], dict[str, tuple[str, SelectionSetNode]]] = {}  # by field, its arguments
         for node in definitions.values():
             self._read(node)
         self.schema = _served(definitions, self.keys)
@@ -55,6 +58,8 @@ class Part:
             self.keys.setdefault(name, []).append(
                 (selection(str(arguments["fields"])), bool(arguments.get("resolvable", True)))
             )
+        for arguments in _uses(node, "context"):
+            self.contexts.setdefault(str(arguments["name"]), set()).add(name)
         if _uses(node, "interfaceObject"):
             self.interface_objects.add(name)
         for item in getattr(node, "fields", None) or ():
@@ -66,13 +71,19 @@ class Part:
             for found, into in (("requires", self.requires), ("provides", self.provides)):
                 for arguments in _uses(item, found):
                     into[place] = selection(str(arguments["fields"]))
+            for argument in item.arguments or ():
+                for arguments in _uses(argument, "fromContext"):
+                    context, text = re.findall(r"^\s*\$(\w+)\s*(.*)$", str(arguments["field"]), re.S)[0]
+                    told = (context, selection(text[1:].rstrip()[:-1] if text.startswith("{") else text))
+                    self.contextual.setdefault(place, {})[argument.name.value] = told
             for arguments in _uses(item, "override"):
                 self.overrides[place] = (str(arguments["from"]), arguments.get("label"))
 
     @property
     def field_sets(self) -> Iterator[SelectionSetNode]:
-        """Everything that a key or a @requires reads."""
+        """Everything that a key, a @requires or a context reads."""
         yield from self.requires.values()
+        yield from (fields for told in self.contextual.values() for _, fields in told.values())
         for keys in self.keys.values():
             yield from (fields for fields, _ in keys)
 

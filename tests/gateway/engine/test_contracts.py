@@ -148,16 +148,23 @@ type One @join__type(graph: A, key: "id") @join__type(graph: B, key: "id") {
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("feature", ["context", "connect", "source"])
+    @pytest.mark.parametrize("feature", ["connect", "source", "elsewhere"])
     def test_a_feature_that_is_not_supported_is_refused_by_name(self, feature: str) -> None:
         link = f'schema @link(url: "https://specs.apollo.dev/{feature}/v0.1", for: EXECUTION)'
         with pytest.raises(SupergraphRefused, match=feature):
             load_supergraph(TAGGED.replace("schema", link, 1))
 
-    def test_an_argument_from_context_is_refused_with_its_field(self) -> None:
+    def test_an_argument_from_a_context_that_nothing_sets_is_refused_with_its_field(self) -> None:
         argument = '[{name: "a", type: "Int", context: "A__c", selection: " { id }"}]'
         text = TAGGED.replace("at: String", f"at: String @join__field(graph: B, contextArguments: {argument})")
-        with pytest.raises(SupergraphRefused, match=r"Audit\.at uses @fromContext"):
+        with pytest.raises(SupergraphRefused, match=r"Audit\.at\(a:\) reads the context A__c"):
+            load_supergraph(text)
+
+    def test_a_mutation_that_sets_a_context_is_refused(self) -> None:
+        text = TAGGED.replace("{ query: Query }", "{ query: Query mutation: Audit }").replace(
+            "type Audit", 'type Audit @context(name: "A__c")'
+        )
+        with pytest.raises(SupergraphRefused, match="Audit sets the context A__c"):
             load_supergraph(text)
 
     @pytest.mark.parametrize("version", ["v0.1", "v0.6", "v1.0"])

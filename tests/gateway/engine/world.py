@@ -247,9 +247,14 @@ class World:
     def whole(self, document: DocumentNode, variables: Json) -> tuple[Json | None, set[Place], list[str]]:
         """The judge's answer: data, where errors are, and the mutations in the order in which they ran."""
         calls: list[str] = []
+        rows: dict[Place, Row] = {}
 
         def resolve(source: Row | None, info: Any, **arguments: Any) -> Any:
             row = source or Row(info.parent_type.name, 0)
+            at = tuple(info.path.as_list()[:-1])
+            rows[at] = row
+            above = [rows[at[:n]] for n in range(len(at) - 1, -1, -1) if at[:n] in rows]
+            arguments |= self._told(row, info.field_name, above)
             if row.type == "Mutation":
                 calls.append(f"{info.field_name} {arguments}")
             return self.value(row, info.field_name, arguments)
@@ -262,6 +267,34 @@ class World:
             type_resolver=lambda value, *_: value.type,
         )
         return done.data, {tuple(error.path or ()) for error in done.errors or ()}, calls
+
+    def _told(self, row: Row, name: str, above: list[Row]) -> Json:
+        """What a field's arguments are told from the nearest of the rows above that sets their context."""
+        told: Json = {}
+        for part in self.parts.values():
+            for argument, (context, fields) in part.contextual.get((row.type, name), {}).items():
+                setting = {concrete for t in part.contexts[context] for concrete in self.concrete(t)}
+                at = next(i for i, held in enumerate(above) if held.type in setting)
+                told[argument] = self._read(above[at], fields, above[at + 1 :])
+        return told
+
+    def _read(self, value: Any, fields: SelectionSetNode, above: list[Row]) -> Any:
+        """What a context's selection gives of a row: the first field of those that hold for its type."""
+        if isinstance(value, list):
+            return [self._read(item, fields, above) for item in value]
+        for item in fields.selections if isinstance(value, Row) else ():
+            if isinstance(item, InlineFragmentNode):
+                assert item.type_condition is not None
+                if value.type in self.concrete(item.type_condition.name.value):
+                    return self._read(value, item.selection_set, above)
+            else:
+                assert isinstance(item, FieldNode)
+                name = item.name.value
+                if name == "__typename":
+                    return value.type
+                found = self.value(value, name, self._told(value, name, above))
+                return self._read(found, item.selection_set, [value, *above]) if item.selection_set else found
+        return None
 
     # -- the parts
 
