@@ -16,6 +16,7 @@ from gateway.engine.supergraph import SupergraphRefused
 from gateway.reload import Reloader
 from gateway.settings import Settings, gateway_settings
 from gateway.subgraphs import Addressless
+from gateway.websocket import WebSocketProtocol
 from services.kit import logs, tracing
 from services.kit.settings import SettingMissing
 
@@ -96,7 +97,9 @@ def serve(settings: Settings | None = None) -> None:
         port=settings.port,
         loop="uvloop",
         http="httptools",
-        ws="none",
+        ws=WebSocketProtocol,
+        ws_max_size=settings.limits.body_bytes,
+        ws_per_message_deflate=False,  # a context for each of thousands of idle sockets
         log_config=None,
         access_log=False,
         server_header=False,

@@ -26,6 +26,7 @@ from gateway.exchange import Send
 from gateway.operations import Operations
 from gateway.pipeline import Pipeline
 from gateway.settings import Settings
+from gateway.sockets import Sockets
 from gateway.subgraphs import Subgraphs
 from services.kit import faults, logs
 from services.kit.settings import Mode
@@ -107,11 +108,13 @@ class Gateway:
 
 def application(gateway: Gateway) -> ASGIApp:
     """The addresses of a gateway. `/graphql` is the pipeline itself: no middleware, routing or endpoint on the hot path."""
-    edge, graphql = _edge(gateway), _graphql(gateway)
+    edge, graphql, sockets = _edge(gateway), _graphql(gateway), Sockets(gateway)
 
     async def door(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["path"] == "/graphql":
             await graphql(scope, receive, send)
+        elif scope["type"] == "websocket" and scope["path"] == "/graphql":
+            await sockets(scope, receive, send)
         else:
             await edge(scope, receive, send)
 

@@ -23,6 +23,7 @@ class Departures:
 
     def __init__(self) -> None:
         self.waiting: set[_Waiting] = set()
+        self.following = 0  # subscriptions
         self.closing = asyncio.Event()  # set once the gateway itself is about to go
 
     def ending(self, receive: Receive) -> "_Waiting":

@@ -34,8 +34,10 @@ class Exchange:
     """A request's headers, made sense of, the means to answer it, and what it took for logs and operators.
 
     `claims` are those of its token; `cost` that of its operation; `codes` of the errors told; `sent` the bytes of its answer;
-    `apart` does the work on its data once these are large.
+    `events` how many results of a subscription were told; `apart` does the work on its data once these are large.
     """
+
+    transport = "sse"  # by which subscriptions are answered
 
     __slots__ = (
         *(
@@ -46,6 +48,7 @@ class Exchange:
             "claims",
             "codes",
             "cost",
+            "events",
             "headers",
             "language",
             "media_type",
@@ -60,7 +63,7 @@ class Exchange:
         self.claims: Claims | None = None
         self.cost = 0.0
         self.codes: list[str] = []
-        self.sent = 0
+        self.sent = self.events = 0
         self._fetched: dict[str, list[float]] = {}
         self.method: str = scope["method"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -125,7 +128,7 @@ class Exchange:
         return _media_type(self.headers.get(b"accept", b""), {EVENTS: EVENTS}) is not None
 
     async def begin_events(self) -> None:
-        """Begin an answer as server-sent events."""
+        """Begin the answer to a subscription: results, then the end of one kind or another."""
         headers = [
             (b"content-type", EVENTS + b"; charset=utf-8"),
             (b"cache-control", b"no-store"),
@@ -134,8 +137,28 @@ class Exchange:
         ]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
-    async def event(self, body: bytes, *, last: bool = False) -> None:
-        """Write a part of an event stream."""
+    async def result(self, body: bytes) -> None:
+        """Tell a result."""
+        await self._event(NEXT + body + b"\n\n")
+        self.events += 1
+
+    async def beat(self) -> None:
+        """Keep a quiet connection open."""
+        await self._event(b":\n\n")
+
+    async def complete(self) -> None:
+        """End the results: there are no more."""
+        await self._event(COMPLETE, last=True)
+
+    async def fail(self, error: Json) -> None:
+        """End the results with an error: there would have been more."""
+        await self._event(NEXT + orjson.dumps({"errors": [error]}) + b"\n\n" + COMPLETE, last=True)
+
+    async def leave(self) -> None:
+        """End the connection in the middle of the results: a client that is still there goes on elsewhere."""
+        await self._event(b"", last=True)
+
+    async def _event(self, body: bytes, *, last: bool = False) -> None:
         self.sent += len(body)
         await self._send({"type": "http.response.body", "body": body, "more_body": not last})
 

@@ -117,6 +117,44 @@ NOT_ACCEPTABLE = _fault(
 SUBSCRIPTION_NEEDS_STREAM = _fault(
     "SUBSCRIPTION_NEEDS_STREAM",
     406,
-    "A subscription is answered as a stream: send Accept: text/event-stream.",
-    "Un abonnement reçoit un flux en réponse : envoyez Accept: text/event-stream.",
+    "A subscription is answered as a stream: send Accept: text/event-stream, or use a WebSocket with graphql-transport-ws.",
+    "Un abonnement reçoit un flux en réponse : envoyez Accept: text/event-stream, ou ouvrez un WebSocket "
+    "en graphql-transport-ws.",
+)
+TOO_MANY_SUBSCRIPTIONS = _fault(
+    "TOO_MANY_SUBSCRIPTIONS",
+    503,
+    "As many subscriptions are open as this gateway takes. Try again in a little while.",
+    "Cette passerelle ne prend pas plus d’abonnements pour le moment. Réessayez dans un instant.",
+)
+TOO_MANY_OPERATIONS = _fault(
+    "TOO_MANY_OPERATIONS",
+    429,
+    "At most {limit} operations may run on one WebSocket at a time. Complete one of them, or open another socket.",
+    "Au plus {limit} opérations à la fois sur un même WebSocket. Terminez-en une, ou ouvrez un autre WebSocket.",
+)
+TOO_MANY_SOCKETS = _fault(
+    "TOO_MANY_SOCKETS",
+    503,
+    "This gateway takes no further WebSocket now. Try again in a little while, or send the operation as POST.",
+    "Cette passerelle n’accepte plus de WebSocket pour le moment. Réessayez dans un instant, ou envoyez l’opération par POST.",
+)
+SUBSCRIBER_TOO_SLOW = _fault(
+    "SUBSCRIBER_TOO_SLOW",
+    408,
+    "Events were not taken for {seconds} seconds, so the subscription has ended. Read the state anew, then subscribe again.",
+    "Des événements n’ont pas été pris pendant {seconds} secondes; l’abonnement a donc pris fin. Relisez l’état, puis "
+    "abonnez-vous de nouveau.",
+)
+SUBSCRIPTION_TOO_LONG = _fault(
+    "SUBSCRIPTION_TOO_LONG",
+    408,
+    "A subscription lasts at most {minutes} minutes. Read the state anew, then subscribe again.",
+    "Un abonnement dure au plus {minutes} minutes. Relisez l’état, puis abonnez-vous de nouveau.",
+)
+ORIGIN_REFUSED = _fault(
+    "ORIGIN_REFUSED",
+    403,
+    "Pages of this origin may not open a WebSocket here. Ask the operator to add it to CORS_ORIGINS.",
+    "Les pages de cette origine ne peuvent pas ouvrir de WebSocket ici. Demandez qu’elle soit ajoutée à CORS_ORIGINS.",
 )

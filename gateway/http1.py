@@ -92,17 +92,20 @@ class Origin:
 
     async def stream(self, body: bytes, headers: bytes, deadline: float) -> "Stream":
         """Post a body and follow an answer of open length, on a connection of its own. Raises Unreachable and TooSlow."""
-        loop = asyncio.get_running_loop()
+        loop, stream = asyncio.get_running_loop(), Stream()
         request = b"%bAccept: text/event-stream\r\nContent-Length: %d\r\n%b\r\n%b"
         try:
             async with asyncio.timeout_at(deadline):
-                _, stream = await loop.create_connection(Stream, self._host, self._port, ssl=self._tls)
+                await loop.create_connection(lambda: stream, self._host, self._port, ssl=self._tls)
                 stream.write(request % (self._opening, len(body), headers, body))
                 await stream.begun
-        except TimeoutError:
-            raise TooSlow from None
-        except OSError as error:
-            raise Unreachable(type(error).__name__, unanswered=True) from None
+        except BaseException as error:
+            stream.close()
+            if isinstance(error, TimeoutError):
+                raise TooSlow from None
+            if isinstance(error, OSError):
+                raise Unreachable(type(error).__name__, unanswered=True) from None
+            raise
         return stream
 
     def close(self) -> None:
@@ -281,15 +284,16 @@ class _Connection(asyncio.Protocol):
 
 
 class Stream(asyncio.Protocol):
-    """An answer that comes in parts. Reading pauses while many parts wait, so that memory stays bounded."""
+    """An answer that comes in parts. Reading pauses while much waits to be taken, so that memory stays bounded."""
 
-    MOST_WAITING = 64
+    MOST_WAITING = 65_536  # bytes, and what one more read brings
 
     def __init__(self) -> None:
         self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.is_events = False
         self._parser = httptools.HttpResponseParser(self)
         self._parts: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._waiting = 0  # bytes
         self._transport: asyncio.Transport | None = None
 
     def write(self, request: bytes) -> None:
@@ -300,8 +304,12 @@ class Stream(asyncio.Protocol):
     async def part(self) -> bytes | None:
         """The next part of the body, None after the last."""
         part = await self._parts.get()
-        if self._transport is not None and self._parts.qsize() == self.MOST_WAITING // 2:
-            self._transport.resume_reading()
+        if part is None:
+            self._parts.put_nowait(None)  # for whoever asks again
+        elif self._transport is not None:
+            was, self._waiting = self._waiting, self._waiting - len(part)
+            if was >= self.MOST_WAITING > self._waiting:
+                self._transport.resume_reading()
         return part
 
     def close(self) -> None:
@@ -333,7 +341,8 @@ class Stream(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         self._parts.put_nowait(body)
-        if self._transport is not None and self._parts.qsize() == self.MOST_WAITING:
+        was, self._waiting = self._waiting, self._waiting + len(body)
+        if self._transport is not None and was < self.MOST_WAITING <= self._waiting:
             self._transport.pause_reading()
 
     def on_message_complete(self) -> None:

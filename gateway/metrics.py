@@ -31,6 +31,14 @@ SUBGRAPH_DURATION = Histogram("onedoor_subgraph_seconds", "Time a subgraph took"
 SUPERGRAPH = Gauge("onedoor_supergraph", "1 for the supergraph that is served", ("id",), multiprocess_mode="livemax")
 RELOADS = Counter("onedoor_supergraph_reloads", "Looks at a changed supergraph file, by what came of it", ("outcome",))
 COST = Counter("onedoor_operation_cost", "Cost of the operations that were run, by operation", ("operation",))
+SUBSCRIPTIONS = Gauge(
+    "onedoor_subscriptions", "Subscriptions that are open", ("transport",), multiprocess_mode="livesum"
+)
+EVENTS = Counter("onedoor_subscription_events", "Events passed on to subscribers", ("transport",))
+SOCKETS = Gauge("onedoor_websockets", "WebSockets that are open", multiprocess_mode="livesum")
+SOCKETS_CLOSED = Counter(
+    "onedoor_websockets_closed", "WebSockets closed, by the gateway's code or by the client", ("code",)
+)
 DRAINING = Gauge("onedoor_draining", "1 once the gateway has begun to leave", multiprocess_mode="livemax")
 
 _requests: dict[int, Counter] = {}

@@ -5,6 +5,7 @@ This is the hot path: a plain ASGI application, no framework inside.
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from typing import Any
 
 import orjson
@@ -27,6 +28,7 @@ from services.kit.language import request_language
 from services.kit.tokens import TokenRefused, Verifier, bearer
 
 Json = dict[str, Any]
+_NO_STREAM: Json = {}
 CLIENT_LEFT = 499  # as nginx counts it; nobody sees this status
 _LOG = structlog.get_logger(__name__)
 
@@ -49,15 +51,18 @@ class Pipeline:
         self._origins = frozenset(origin.encode() for origin in settings.cors_origins)
         self._access_log = access_log
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return self.serve(Exchange(scope, send, self._settings.compress_from_bytes), receive)
+
+    async def serve(self, exchange: Exchange, receive: Receive) -> None:
+        """Answer one operation, whichever way it came."""
         begun = time.perf_counter()
-        exchange = Exchange(scope, send, self._settings.compress_from_bytes)
         logs.request_id.set(exchange.request_id)
         request_language.set(exchange.language)
         name, kind, document = "", "", None
         try:
             asked = await read(exchange, receive, self._settings.limits.body_bytes, self._origins)
-            await self._identify(exchange)
+            await self.identify(exchange)
             operation = self._operations.find(asked.text, asked.operation_name, asked.document)
             name, kind, document = operation.name, operation.kind, operation.document_hash
             if operation.kind == "subscription":
@@ -75,7 +80,8 @@ class Pipeline:
             spans.answered(name, kind, status, exchange.codes)
         taken = time.perf_counter() - begun
         metrics.requests_with(status).inc()
-        metrics.duration_of(name).observe(taken)
+        if kind != "subscription":  # which lasts as long as somebody listens
+            metrics.duration_of(name).observe(taken)
         self._access_log.record(
             exchange.request_id,
             operation=name[:100],
@@ -86,9 +92,10 @@ class Pipeline:
             bytes=exchange.sent,
             cost=exchange.cost,
             fetches=exchange.told_fetches(),
+            **({"transport": exchange.transport, "events": exchange.events} if kind == "subscription" else _NO_STREAM),
         )
 
-    async def _identify(self, exchange: Exchange) -> None:
+    async def identify(self, exchange: Exchange) -> None:
         """Refuse a token that is not valid here; without one the caller is the public. Raises Refused."""
         header = exchange.headers.get(b"authorization")
         if header is None:
@@ -204,14 +211,12 @@ class Pipeline:
         return orjson.dumps({"data": data, "errors": told})
 
     async def _follow(self, exchange: Exchange, operation: Operation, asked: Asked, receive: Receive) -> int:
-        """Answer a subscription as server-sent events. Raises Refused before the first of them."""
+        """Answer a subscription by a stream. Raises Refused before its first result."""
         if not exchange.takes_events:
             raise Refused(own.SUBSCRIPTION_NEEDS_STREAM)
         variant = self._variant(operation, asked, exchange)
         request = Execution(variant.plan, asked.variables).ready()[0]
-        subgraph = request.fetch.subgraph
-        headers = forwarded(exchange, subscriptions.LONGEST_S)  # the caller's trace: a stream outlasts every span
-        upstream = await subscriptions.begin(self._subgraphs.origin(subgraph), request, headers)
+        streams = self._settings.streams
 
         async def answered(event: Json) -> bytes:
             execution = Execution(variant.plan, asked.variables)
@@ -220,5 +225,9 @@ class Pipeline:
             await self._fetch_all(execution, exchange)
             return self._shaped(variant, execution, exchange)
 
-        await subscriptions.follow(upstream, subgraph, answered, exchange, self._departures.staying(receive))
+        with subscriptions.counted(self._departures, streams, exchange.transport):
+            headers = forwarded(exchange, streams.longest_ms / 1000)  # the caller's trace: a stream outlasts every span
+            upstream = await self._subgraphs.follow(request, headers)
+            staying = self._departures.staying(receive)
+            await subscriptions.follow(upstream, request.fetch.subgraph, answered, exchange, staying, streams)
         return 200

@@ -13,6 +13,7 @@ from services.kit.settings import Issuer, Mode, SettingMissing, mode, number, re
 from services.kit.settings import issuer as issuer_of
 
 PREFIX = "SUBGRAPH_URL_"
+SUBSCRIPTION_PREFIX = "SUBSCRIPTION_URL_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,23 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Streams:
+    """What subscriptions and WebSockets may take of one process. More are refused; what takes longer is ended with its reason.
+
+    `init_ms` is between a socket's opening and its `connection_init`; `slow_ms` for how long a client may take nothing of what
+    waits for it; `silent_ms` for how long a subgraph may say nothing at all, not even a comment or a pong.
+    """
+
+    subscriptions: int = 5_000
+    sockets: int = 5_000
+    operations: int = 50  # at once on one socket
+    init_ms: int = 5_000
+    slow_ms: int = 10_000
+    silent_ms: int = 60_000
+    longest_ms: int = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The gateway's settings. Without an issuer every token is refused and the public is served.
 
@@ -51,6 +69,7 @@ class Settings:
     audience: str = "onedoor"
     subgraph_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     limits: Limits = Limits()
+    streams: Streams = Streams()
     deadline_s: float = 15.0
     answer_bytes: int = 33_554_432
     response_cache_bytes: int = 33_554_432  # 0 keeps no answers
@@ -84,17 +103,21 @@ class Settings:
         """Where a subgraph answers: `SUBGRAPH_URL_<NAME>` if set, else what was composed into the supergraph."""
         return self.subgraph_urls.get(self.variable(subgraph), composed)
 
+    def subscription_address(self, subgraph: str, address: str) -> str:
+        """Where a subgraph takes subscriptions: `SUBSCRIPTION_URL_<NAME>` if set, else where it answers."""
+        return self.subgraph_urls.get(self.variable(subgraph, SUBSCRIPTION_PREFIX), address)
+
     @staticmethod
-    def variable(subgraph: str) -> str:
+    def variable(subgraph: str, prefix: str = PREFIX) -> str:
         """The variable that holds a subgraph's address: its name in upper case, all but letters and digits `_`."""
-        return PREFIX + "".join(c if c.isascii() and c.isalnum() else "_" for c in subgraph).upper()
+        return prefix + "".join(c if c.isascii() and c.isalnum() else "_" for c in subgraph).upper()
 
 
 def gateway_settings(env: Mapping[str, str] = os.environ) -> Settings:
     """The settings from the environment. Raises SettingMissing naming the variable."""
     if switch(env, "TRUSTED_DOCUMENTS_ONLY"):
         required(env, "TRUSTED_DOCUMENTS", "the manifest of the only documents to answer")
-    urls = {name: url for name, url in env.items() if name.startswith(PREFIX) and url}
+    urls = {name: url for name, url in env.items() if name.startswith((PREFIX, SUBSCRIPTION_PREFIX)) and url}
     return Settings(
         supergraph=Path(required(env, "SUPERGRAPH", "the supergraph file, e.g. contracts/supergraph.graphql")),
         mode=mode(env),
@@ -104,6 +127,9 @@ def gateway_settings(env: Mapping[str, str] = os.environ) -> Settings:
         subgraph_urls=MappingProxyType(urls),
         limits=Limits(
             **{f.name: number(env, f"LIMIT_{f.name.upper()}", getattr(Limits(), f.name)) for f in fields(Limits)}
+        ),
+        streams=Streams(
+            **{f.name: _positive(env, f"STREAM_{f.name.upper()}", getattr(Streams(), f.name)) for f in fields(Streams)}
         ),
         response_cache_bytes=number(env, "RESPONSE_CACHE_BYTES", 33_554_432),
         shares_fetches=switch(env, "SHARE_FETCHES"),

@@ -23,11 +23,18 @@ def around(
     """The application with a span for each request, in its caller's trace if it names one."""
 
     async def traced(scope: Scope, receive: Receive, send: Send) -> None:
-        carried = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        with _TRACER.start_as_current_span("graphql", propagate.extract(carried), SpanKind.SERVER):
+        with request(scope):
             await app(scope, receive, send)
 
     return traced
+
+
+@contextmanager
+def request(scope: Scope) -> Iterator[None]:
+    """A span for a request."""
+    carried = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    with _TRACER.start_as_current_span("graphql", propagate.extract(carried), SpanKind.SERVER):
+        yield
 
 
 def answered(name: str, kind: str, status: int, codes: list[str]) -> None:

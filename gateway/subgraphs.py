@@ -11,10 +11,11 @@ import orjson
 import structlog
 
 from gateway import faults as own
-from gateway import http1, metrics
+from gateway import http1, metrics, upstreams
 from gateway.apart import LARGE_BYTES, loads
 from gateway.engine.execution import Request
 from gateway.engine.supergraph import Supergraph
+from gateway.errors import Refused
 from gateway.exchange import Exchange
 from gateway.guard import Guard, State
 from gateway.hints import Hints
@@ -87,10 +88,10 @@ class _Flight:
 class _Peer:
     """One subgraph: the connections to it, its guard, its figures. Outlives a reload that leaves its address."""
 
-    __slots__ = ("counted", "guard", "name", "origin", "timed")
+    __slots__ = ("counted", "guard", "name", "origin", "source", "timed")
 
-    def __init__(self, name: str, origin: http1.Origin) -> None:
-        self.name, self.origin = name, origin
+    def __init__(self, name: str, origin: http1.Origin, source: upstreams.Source) -> None:
+        self.name, self.origin, self.source = name, origin, source
         self.counted, self.timed = metrics.SUBGRAPH_REQUESTS.labels(name), metrics.SUBGRAPH_DURATION.labels(name)
         shown = metrics.BREAKER.labels(name)
         shown.set(State.CLOSED)
@@ -123,7 +124,9 @@ class Subgraphs:
             kept = before._peers.get(subgraph.name) if before else None
             if kept is None or kept.origin.url != address:
                 origin = http1.Origin(address, settings.connections, settings.answer_bytes, settings.queued)
-                kept = _Peer(subgraph.name, origin)
+                taking = settings.subscription_address(subgraph.name, address)
+                source = upstreams.Source(taking, origin, settings.streams.silent_ms / 1000)
+                kept = _Peer(subgraph.name, origin, source)
             self._peers[subgraph.name] = kept
         self._states: dict[str, str] = {}
         self._probed = float("-inf")
@@ -234,6 +237,15 @@ class Subgraphs:
             return None
         metrics.RETRIES.labels(peer.name).inc()
         return pause
+
+    async def follow(self, request: Request, headers: bytes) -> upstreams.Upstream:
+        """A subgraph's events. Raises Refused when there are none to be had."""
+        peer = self._peers[request.fetch.subgraph]
+        peer.counted.inc()
+        try:
+            return await peer.source.begin(request.body, headers)
+        except upstreams.Lost as lost:
+            raise Refused(self._failed(peer.name, lost.fault, lost.reason).fault, service=peer.name) from None
 
     def origin(self, name: str) -> http1.Origin:
         """The server of a subgraph."""

@@ -1,133 +1,154 @@
-"""Subscriptions: the events of one subgraph, each completed by the others and shaped like every other answer, as
-server-sent events.
+"""Subscriptions: the events of one subgraph, each completed by the others and shaped like every other answer.
 
-Source: GraphQL over Server-Sent Events, distinct connections mode: `next` for each result, then `complete`.
+How they come is `upstreams.py`'s matter, how they are told the exchange's: as server-sent events or over a WebSocket.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-import orjson
+import structlog
 
 from gateway import faults as own
-from gateway import http1
-from gateway.engine.execution import Request
+from gateway import metrics
+from gateway.departures import Departures
 from gateway.errors import Refused, of_subgraph
-from gateway.exchange import COMPLETE, NEXT, Exchange, Receive
+from gateway.exchange import Exchange, Receive
+from gateway.settings import Streams
+from gateway.upstreams import Lost, Upstream
 from services.kit import faults
 from services.kit.faults import Fault
+from services.kit.tokens import LEEWAY_S
 
 Json = dict[str, Any]
-LONGEST_S = 3_600.0
-OPENING_S = 5.0
 HEARTBEAT_S = 15.0
-LARGEST_EVENT = 1_048_576
+LEAVING_S = 1.0
+_LOG = structlog.get_logger(__name__)
 
 
-async def begin(origin: http1.Origin, request: Request, headers: bytes) -> http1.Stream:
-    """Ask a subgraph for its events. Raises Refused when it cannot be reached."""
+class TooSlow(Exception):
+    """The client did not take what was sent."""
+
+
+@contextlib.contextmanager
+def counted(departures: Departures, streams: Streams, transport: str) -> Iterator[None]:
+    """A block in which one more subscription is open. Raises Refused when there are enough."""
+    if departures.following >= streams.subscriptions:
+        raise Refused(own.TOO_MANY_SUBSCRIPTIONS)
+    departures.following += 1
+    shown = metrics.SUBSCRIPTIONS.labels(transport)
+    shown.inc()
     try:
-        return await origin.stream(request.body, headers, asyncio.get_running_loop().time() + OPENING_S)
-    except http1.TooSlow:
-        raise Refused(own.SUBGRAPH_DEADLINE, service=request.fetch.subgraph) from None
-    except http1.Unreachable:
-        raise Refused(own.SUBGRAPH_UNAVAILABLE, service=request.fetch.subgraph) from None
+        yield
+    finally:
+        departures.following -= 1
+        shown.dec()
 
 
 async def follow(
-    upstream: http1.Stream,
+    upstream: Upstream,
     subgraph: str,
     answer: Callable[[Json], Awaitable[bytes]],
     exchange: Exchange,
     receive: Receive,
+    streams: Streams,
 ) -> None:
-    """Answer events one after the other until the subgraph ends, the client leaves or an hour is over. The next event waits
-    in the connection while one is answered, so that a slow reader holds its own subgraph back and no memory.
+    """Answer events one after the other until the subgraph ends, the client leaves, or neither may go on: its token has ended,
+    it does not take what is sent, or time is up. The next event waits with its subgraph while one is answered, so that a slow
+    client holds back its own subscription and no memory.
 
-    A subgraph that dies ends the stream with a coded error; a comment every 15 s keeps quiet connections open.
+    Whatever ends it but the client or the gateway's own departure is told with its code. The subgraph is told in every case.
     """
-    await exchange.begin_events()
-    gone = asyncio.ensure_future(_disconnected(receive))
-    following: asyncio.Future[Json] | None = None
-    results = _results(upstream)
+    gone, pumping = asyncio.ensure_future(_disconnected(receive)), None
     try:
-        async with asyncio.timeout(LONGEST_S):
-            while not gone.done():
-                following = following or asyncio.ensure_future(_following(results))
-                waiting: set[asyncio.Future[Any]] = {following, gone}
-                await asyncio.wait(waiting, timeout=HEARTBEAT_S, return_when=asyncio.FIRST_COMPLETED)
-                if not following.done():
-                    await exchange.event(b":\n\n")
-                    continue
-                result, following = following.result(), None
-                await exchange.event(_next(await answer(result)))
-            await exchange.event(
-                b"", last=True
-            )  # without `complete`: a client that is still there comes back elsewhere
-    except StopAsyncIteration:
-        await exchange.event(COMPLETE, last=True)
-    except TimeoutError:
-        await exchange.event(_failure(faults.DEADLINE_EXCEEDED, subgraph, exchange) + COMPLETE, last=True)
-    except (ConnectionError, ValueError):
-        await exchange.event(_failure(own.SUBGRAPH_UNAVAILABLE, subgraph, exchange) + COMPLETE, last=True)
+        await exchange.begin_events()
+        pumping = asyncio.ensure_future(_pump(upstream, answer, exchange, streams.slow_ms / 1000))
+        lasts_s, reason = _lasting(exchange, streams)
+        waiting: set[asyncio.Future[Any]] = {pumping, gone}
+        await asyncio.wait(waiting, timeout=lasts_s, return_when=asyncio.FIRST_COMPLETED)
+        await _stopped(pumping)
+        if gone.done():
+            telling = asyncio.ensure_future(exchange.leave())
+            await asyncio.wait((telling,), timeout=LEAVING_S)
+        else:  # a client that has taken nothing may yet begin to, until it is gone
+            telling = asyncio.ensure_future(_ending(pumping, reason, subgraph, exchange, streams))
+            await asyncio.wait((telling, gone), return_when=asyncio.FIRST_COMPLETED)
+        await _stopped(telling)
     finally:
-        upstream.close()
-        for task in (gone, following):
-            if task is not None and not task.done():
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        for task in filter(None, (gone, pumping)):
+            await _stopped(task)
+        await upstream.close()
 
 
-def _next(body: bytes) -> bytes:
-    return NEXT + body + b"\n\n"
+async def _pump(
+    upstream: Upstream, answer: Callable[[Json], Awaitable[bytes]], exchange: Exchange, slow_s: float
+) -> None:
+    """Tell results until there are no more. Raises Lost and TooSlow."""
+    told = metrics.EVENTS.labels(exchange.transport)
+    while True:
+        try:
+            async with asyncio.timeout(HEARTBEAT_S):
+                result = await upstream.result()
+        except TimeoutError:
+            await _taken(exchange.beat(), slow_s)
+            continue
+        if result is None:
+            return
+        await _taken(exchange.result(await answer(result)), slow_s)
+        told.inc()
 
 
-def _failure(fault: Fault, subgraph: str, exchange: Exchange) -> bytes:
-    error = of_subgraph(fault, subgraph, exchange.request_id, exchange.language)
-    return _next(orjson.dumps({"errors": [error]}))
+async def _taken(sending: Awaitable[None], slow_s: float) -> None:
+    try:
+        async with asyncio.timeout(slow_s):
+            await sending
+    except TimeoutError:
+        raise TooSlow from None
 
 
-async def _following(results: AsyncIterator[Json]) -> Json:
-    return await anext(results)
+def _lasting(exchange: Exchange, streams: Streams) -> tuple[float, Fault]:
+    """For how many seconds a subscription may go on, and what ends it then."""
+    longest_s = streams.longest_ms / 1000
+    if exchange.claims is not None:
+        valid_s = max(exchange.claims.expires + LEEWAY_S - time.time(), 0)
+        if valid_s < longest_s:
+            return valid_s, faults.UNAUTHENTICATED
+    return longest_s, own.SUBSCRIPTION_TOO_LONG
 
 
-async def _results(upstream: http1.Stream) -> AsyncIterator[Json]:
-    """The GraphQL results in an upstream's events; a JSON answer counts as its only one.
-
-    Raises ConnectionError when it ends without saying so, ValueError for what is no GraphQL result.
-    """
-    if not upstream.is_events:
-        yield _result(b"".join([part async for part in _parts(upstream)]))
-        return
-    waiting = b""
-    async for part in _parts(upstream):
-        waiting += part.replace(b"\r\n", b"\n")
-        *events, waiting = waiting.split(b"\n\n")
-        if len(waiting) > LARGEST_EVENT:
-            raise ValueError("an event too large")
-        for event in events:
-            lines = [line.partition(b":")[::2] for line in event.split(b"\n")]
-            kind = b"".join(value.strip() for name, value in lines if name == b"event")
-            if kind == b"complete":
-                return
-            if kind == b"next":
-                yield _result(b"\n".join(value.removeprefix(b" ") for name, value in lines if name == b"data"))
-    raise ConnectionResetError
+def _ending(
+    pumping: "asyncio.Future[None]", reason: Fault, subgraph: str, exchange: Exchange, streams: Streams
+) -> Awaitable[None]:
+    """What is said last to a client that is still there."""
+    if pumping.cancelled():
+        return _fail(exchange, reason, minutes=streams.longest_ms // 60_000)
+    match pumping.exception():
+        case None:
+            return exchange.complete()
+        case Lost() as lost:
+            metrics.SUBGRAPH_ERRORS.labels(subgraph, lost.fault.code).inc()
+            _LOG.warning("subscription_lost", subgraph=subgraph, code=lost.fault.code, reason=lost.reason)
+            exchange.codes = [lost.fault.code]
+            return exchange.fail(of_subgraph(lost.fault, subgraph, exchange.request_id, exchange.language))
+        case TooSlow():
+            return _fail(exchange, own.SUBSCRIBER_TOO_SLOW, seconds=streams.slow_ms / 1000)
+        case problem:
+            _LOG.error("fault", exc_info=problem)
+            return _fail(exchange, faults.INTERNAL)
 
 
-async def _parts(upstream: http1.Stream) -> AsyncIterator[bytes]:
-    while (part := await upstream.part()) is not None:
-        yield part
+def _fail(exchange: Exchange, fault: Fault, **values: object) -> Awaitable[None]:
+    exchange.codes = [fault.code]
+    return exchange.fail(faults.as_error(fault, exchange.request_id, values, language=exchange.language))
 
 
-def _result(body: bytes) -> Json:
-    result = orjson.loads(body)
-    if not isinstance(result, dict):
-        raise ValueError("not a GraphQL result")
-    return result
+async def _stopped(task: "asyncio.Future[None]") -> None:
+    """Cancel what still runs and wait for its end, whatever it is."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await task
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -240,11 +240,17 @@ class TestSubscriptions:
             b'event: next\ndata: {"data":{"bookAdded":{"name":"A"}}}\n\nevent: complete\ndata:\n\n'
         )
 
-    @pytest.mark.parametrize("ending", [b"", b"event: next\ndata: {broken\n\n", b"event: next\ndata: []\n\n"])
-    async def test_a_stream_that_dies_ends_with_a_coded_error(self, wired: Wired, ending: bytes) -> None:
+    @pytest.mark.parametrize(
+        ("ending", "code"),
+        [(b"", b"SUBGRAPH_UNAVAILABLE"),
+         (b"event: next\ndata: {broken\n\n", b"SUBGRAPH_MALFORMED"),
+         (b"event: next\ndata: []\n\n", b"SUBGRAPH_MALFORMED"),
+         (b"event: next\ndata: " + b"x" * 1_100_000, b"SUBGRAPH_TOO_LARGE")],
+    )  # fmt: skip
+    async def test_a_stream_that_dies_ends_with_a_coded_error(self, wired: Wired, ending: bytes, code: bytes) -> None:
         wired.books.play = playing(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", ending, None)
         content = (await wired.door.post(self.TEXT, self.ASKS)).content
-        assert b"SUBGRAPH_UNAVAILABLE" in content
+        assert code in content
         assert content.endswith(b"event: complete\ndata:\n\n")
 
     @pytest.mark.parametrize(
