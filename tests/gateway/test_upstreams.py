@@ -43,8 +43,8 @@ class Sourced:
 
 @contextlib.asynccontextmanager
 async def sourced(
-    streams: Streams = Streams(), protocols: tuple[str, ...] = ("graphql-transport-ws",)
-) -> AsyncIterator[Sourced]:  # noqa: B008 - frozen
+    streams: Streams | None = None, protocols: tuple[str, ...] = ("graphql-transport-ws",)
+) -> AsyncIterator[Sourced]:
     """The whole application over real connections."""
     async with upstream(protocols) as books, listening() as opinions:
         opinions.play = playing(http(GRADE))
@@ -52,7 +52,7 @@ async def sourced(
             supergraph=SUPERGRAPH,
             mode=Mode.TEST,
             subgraph_urls={"SUBSCRIPTION_URL_BOOKS": books.url, "SUBGRAPH_URL_OPINIONS": opinions.url},
-            streams=streams,
+            streams=streams or Streams(),
         )
         gateway = Gateway(settings)
         async with gateway.running():
