@@ -3,10 +3,10 @@
 import gettext
 import signal
 
-from clusters.spoken import is_french
+from services.kit.language import is_french
 
-# The words of Typer's own that it lets be translated; what it does not (`Usage`, why an option is wrong) stays English.
-FRENCH = {
+# Words for which Typer asks gettext; the others are in `french`.
+WORDS = {
     "Aborted.": "Interrompu.",
     "Arguments": "Arguments",
     "Commands": "Commandes",
@@ -29,7 +29,7 @@ def main() -> None:
     importing what it needs."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if is_french():
-        gettext.gettext = lambda message: FRENCH.get(message, message)  # before Typer takes the function
+        gettext.gettext = lambda message: WORDS.get(message, message)  # before Typer takes the function
     from clusters.cli import app
 
     app()

@@ -9,12 +9,14 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clusters.spoken import spoken
+from clusters.french import Command, Group
+from services.kit.language import spoken
 
 if TYPE_CHECKING:
     from clusters.local.state import State
@@ -40,6 +42,7 @@ FOR_PEOPLE = {
 }
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -48,6 +51,7 @@ app = typer.Typer(
         "One Door\u00a0: les services d’une province derrière un seul point d’accès GraphQL.",
     ),
 )
+command = partial(app.command, cls=Command)
 Data = Annotated[
     Path | None,
     typer.Option("--data", help=spoken("Data folder (default: .onedoor)", "Dossier des données (.onedoor par défaut)")),
@@ -55,7 +59,7 @@ Data = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help=spoken("For programs", "Pour les programmes"))]
 
 
-@app.command(help=spoken("Run the whole province on this machine.", "Faire tourner toute la province sur ce poste."))
+@command(help=spoken("Run the whole province on this machine.", "Faire tourner toute la province sur ce poste."))
 def up(
     data: Data = None,
     detach: Annotated[
@@ -79,7 +83,7 @@ def up(
     raise typer.Exit(code)
 
 
-@app.command(help=spoken("Show what runs, what it costs and has done.", "Montrer ce qui tourne et ce qu’il coûte."))
+@command(help=spoken("Show what runs, what it costs and has done.", "Montrer ce qui tourne et ce qu’il coûte."))
 def status(data: Data = None, as_json: AsJson = False) -> None:
     from clusters.local import display, state
 
@@ -96,7 +100,7 @@ def status(data: Data = None, as_json: AsJson = False) -> None:
         raise typer.Exit(NOTHING_RUNS)
 
 
-@app.command(help=spoken("End what `up` started.", "Arrêter ce que `up` a démarré."))
+@command(help=spoken("End what `up` started.", "Arrêter ce que `up` a démarré."))
 def down(data: Data = None) -> None:
     with _explained():
         from clusters.local import up as local
@@ -107,7 +111,7 @@ def down(data: Data = None) -> None:
     typer.echo(spoken("One Door is closed.", "One Door est fermé."))
 
 
-@app.command(help=spoken("Show the log of a part.", "Montrer le journal d’une partie."))
+@command(help=spoken("Show the log of a part.", "Montrer le journal d’une partie."))
 def logs(
     name: Annotated[str, typer.Argument(help=spoken("A part, or onedoor itself", "Une partie, ou onedoor"))],
     data: Data = None,
@@ -124,7 +128,7 @@ def logs(
         local.show(name, data, lines, follow=follow)
 
 
-@app.command(help=spoken("Run the gateway alone on a supergraph file.", "Faire tourner la passerelle seule."))
+@command(help=spoken("Run the gateway alone on a supergraph file.", "Faire tourner la passerelle seule."))
 def gateway(
     supergraph: Annotated[
         Path, typer.Option(help=spoken("Supergraph file", "Fichier du supergraphe"), exists=True, dir_okay=False)
@@ -154,7 +158,7 @@ def gateway(
         serve()
 
 
-@app.command(help=spoken("Show how the gateway would answer an operation.", "Montrer le plan d’une opération."))
+@command(help=spoken("Show how the gateway would answer an operation.", "Montrer le plan d’une opération."))
 def plan(
     file: Annotated[
         Path, typer.Argument(help=spoken("Operation file", "Fichier de l’opération"), exists=True, dir_okay=False)
@@ -182,7 +186,7 @@ def plan(
     typer.echo(found.as_json() if as_json else str(found))
 
 
-@app.command(help=spoken("Print an access token of a demo user.", "Afficher un jeton d’accès d’un compte de démo."))
+@command(help=spoken("Print an access token of a demo user.", "Afficher un jeton d’accès d’un compte de démo."))
 def token(
     user: Annotated[str, typer.Option(help=spoken("User name, e.g. owner", "Nom du compte, p. ex. owner"))],
     password: Annotated[
@@ -197,7 +201,7 @@ def token(
         typer.echo(json.dumps(tokens, indent=1) if as_json else tokens["access_token"])
 
 
-@app.command(help=spoken("Walk through the journey of a business owner.", "Suivre le parcours d’une entrepreneuse."))
+@command(help=spoken("Walk through the journey of a business owner.", "Suivre le parcours d’une entrepreneuse."))
 def demo(as_json: AsJson = False) -> None:
     with _explained():
         from clusters import demo as journey
@@ -206,7 +210,7 @@ def demo(as_json: AsJson = False) -> None:
     raise typer.Exit(code)
 
 
-@app.command("import", help=spoken("Import a real file into a service.", "Importer un fichier réel dans un service."))
+@command("import", help=spoken("Import a real file into a service.", "Importer un fichier réel dans un service."))
 def import_(
     source: Annotated[
         str,
@@ -232,7 +236,7 @@ def import_(
     raise typer.Exit(code)
 
 
-@app.command(help=spoken("Write contracts/ from code, or check it.", "Écrire contracts/ d’après le code, ou vérifier."))
+@command(help=spoken("Write contracts/ from code, or check it.", "Écrire contracts/ d’après le code, ou vérifier."))
 def compose(
     check: Annotated[
         bool,

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 from graphql import parse
 
 from clusters import node
-from clusters.spoken import spoken
 from gateway.engine.api_schema import named_type
 from gateway.hints import Hints
 from services.catalogue.cluster_file import SubgraphEntry
 from services.catalogue.cluster_folder import read_folder
+from services.kit.language import spoken
 
 if TYPE_CHECKING:
     from services.kit.service import Service

@@ -12,9 +12,8 @@ from rich.text import Text
 from clusters import signin
 from clusters.journey import JourneyBroken, Step, journey
 from clusters.local import state
-from clusters.spoken import is_french, spoken
 from clusters.topology import BY_NAME, issuer_url
-from services.kit.language import Language
+from services.kit.language import Language, is_french, spoken
 
 FAILED = 1
 

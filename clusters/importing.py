@@ -14,8 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clusters.spoken import is_french, spoken
 from clusters.topology import BY_NAME
+from services.kit.language import is_french, spoken
 
 if TYPE_CHECKING:
     from services.kit.imports import Importer, Rejected, RejectsFile, Report

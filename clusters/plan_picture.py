@@ -5,8 +5,8 @@ from html import escape
 from graphql import parse, print_ast
 
 from clusters.planning import Explained
-from clusters.spoken import spoken
 from gateway.engine.plan import Fetch, described
+from services.kit.language import spoken
 
 # By the order in which subgraphs appear. Chosen to differ for those who see colours differently (Okabe and Ito).
 COLOURS = ("#0072b2", "#009e73", "#d55e00", "#cc79a7", "#e69f00", "#56b4e9", "#000000")

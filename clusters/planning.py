@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clusters.spoken import is_french, spoken
 from gateway.documents import Documents, hash_of
 from gateway.engine.plan import Plan
 from gateway.engine.supergraph import load_supergraph
 from gateway.errors import Refused
 from gateway.operations import Operations
 from gateway.settings import Limits
-from services.kit.language import Language
+from services.kit.language import Language, is_french, spoken
 
 
 class OperationRefused(Exception):

@@ -8,11 +8,14 @@ import hashlib
 import re
 import secrets
 from collections.abc import Mapping
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+
+from services.kit.language import spoken
 
 CLIENT_ID = "onedoor-cli"
 REDIRECT_URI = "http://127.0.0.1:8400/callback"  # nothing listens there: the code is read from the redirect itself
@@ -64,7 +67,7 @@ def sign_in(issuer_url: str, username: str, password: str) -> Mapping[str, Any]:
         "code_challenge_method": "S256",
     }
     try:
-        with httpx.Client(timeout=PATIENCE_S) as browser:
+        with httpx.Client(timeout=PATIENCE_S, headers={"accept-language": spoken("en", "fr")}) as browser:
             page = browser.get(f"{endpoint}/auth", params=asked)
             form = _LoginForm(page.text)
             if form.action is None:
@@ -88,11 +91,20 @@ def sign_in(issuer_url: str, username: str, password: str) -> Mapping[str, Any]:
             if token.status_code != httpx.codes.OK:
                 raise SignInFailed(f"{username}: {token.text[:300]}")
             return dict(token.json())
+    except httpx.ConnectError:
+        raise SignInFailed(
+            spoken(
+                f"no issuer answers at {issuer_url}; start it: onedoor up, or set ISSUER_URL",
+                f"aucun émetteur ne répond à {issuer_url}; démarrez\u00a0: onedoor up, ou indiquez ISSUER_URL",
+            )
+        ) from None
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as problem:
         raise SignInFailed(f"{issuer_url}: {problem!r}") from problem
 
 
 def _beginning(answer: httpx.Response) -> str:
-    """What a page says to a person, without its markup."""
+    """What a page says to a person: its alert (Keycloak marks it aria-live), else how it begins, without its markup."""
+    for alert in re.findall(r'(?:role="alert"|aria-live="polite")[^>]*>([^<]*\S[^<]*)<', answer.text):
+        return " ".join(unescape(alert).split())
     text = re.sub(r"<(style|script|title)\b.*?</\1>|<[^>]+>", " ", answer.text, flags=re.DOTALL | re.IGNORECASE)
     return f"{answer.status_code} {' '.join(text.split())[:300]}"

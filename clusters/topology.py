@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from clusters.spoken import spoken
+from services.kit.language import spoken
 
 ROOT = Path(__file__).parent.parent
 SUPERGRAPH = ROOT / "contracts" / "supergraph.graphql"

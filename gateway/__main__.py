@@ -18,6 +18,7 @@ from gateway.settings import Settings, gateway_settings
 from gateway.subgraphs import Addressless
 from gateway.websocket import WebSocketProtocol
 from services.kit import logs, tracing
+from services.kit.language import spoken
 from services.kit.settings import SettingMissing
 
 
@@ -89,8 +90,10 @@ def serve(settings: Settings | None = None) -> None:
         tracing.configure("gateway")
         gateway = Gateway(settings)
         sockets = [workers.shared(settings.host, settings.port)] if settings.supervisor_pipe is not None else None
-    except (SettingMissing, SupergraphRefused, Addressless, OSError, ValueError) as error:
+    except (SettingMissing, Addressless) as error:
         sys.exit(f"gateway: {error}")
+    except (SupergraphRefused, OSError, ValueError) as error:
+        sys.exit(spoken(f"gateway: {error}", f"gateway\u00a0: rien à servir; la raison, en anglais\u00a0: {error}"))
     config = uvicorn.Config(
         application(gateway),
         host=settings.host,

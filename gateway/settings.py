@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from gateway.engine.api_schema import WHOLE, Contract
+from services.kit.language import spoken
 from services.kit.settings import Issuer, Mode, SettingMissing, mode, number, required, switch
 from services.kit.settings import issuer as issuer_of
 
@@ -116,10 +117,22 @@ class Settings:
 def gateway_settings(env: Mapping[str, str] = os.environ) -> Settings:
     """The settings from the environment. Raises SettingMissing naming the variable."""
     if switch(env, "TRUSTED_DOCUMENTS_ONLY"):
-        required(env, "TRUSTED_DOCUMENTS", "the manifest of the only documents to answer")
+        required(
+            env,
+            "TRUSTED_DOCUMENTS",
+            "the manifest of the only documents to answer",
+            "le manifeste des seuls documents auxquels répondre",
+        )
     urls = {name: url for name, url in env.items() if name.startswith((PREFIX, SUBSCRIPTION_PREFIX)) and url}
     return Settings(
-        supergraph=Path(required(env, "SUPERGRAPH", "the supergraph file, e.g. contracts/supergraph.graphql")),
+        supergraph=Path(
+            required(
+                env,
+                "SUPERGRAPH",
+                "the supergraph file, e.g. contracts/supergraph.graphql",
+                "le fichier du supergraphe, p. ex. contracts/supergraph.graphql",
+            )
+        ),
         mode=mode(env),
         host=env.get("HOST", "127.0.0.1"),
         port=number(env, "PORT", 8000),
@@ -159,7 +172,9 @@ def _positive(env: Mapping[str, str], variable: str, default: int) -> int:
     """Raises SettingMissing for what is no whole number from 1 on."""
     value = number(env, variable, default)
     if value < 1:
-        raise SettingMissing(f"{variable} is {value}; it must be at least 1")
+        raise SettingMissing(
+            spoken(f"{variable} is {value}; it must be at least 1", f"{variable} vaut {value}; il faut au moins 1")
+        )
     return value
 
 
@@ -169,6 +184,9 @@ def _origins(text: str) -> frozenset[str]:
     for origin in found:
         if not re.fullmatch(r"https?://[a-z0-9.-]+(:\d+)?", origin):
             raise SettingMissing(
-                f"CORS_ORIGINS holds {origin!r}; an origin is like https://www.example.ca, nothing more"
+                spoken(
+                    f"CORS_ORIGINS holds {origin!r}; an origin is like https://www.example.ca, nothing more",
+                    f"CORS_ORIGINS contient {origin!r}; une origine est comme https://www.example.ca, rien de plus",
+                )
             )
     return frozenset(found)

@@ -21,6 +21,7 @@ from gateway.guard import Guard, State
 from gateway.hints import Hints
 from gateway.settings import Settings
 from services.kit.faults import Fault
+from services.kit.language import spoken
 
 Json = dict[str, Any]
 PROBE_S = 1.0
@@ -120,7 +121,12 @@ class Subgraphs:
         for subgraph in supergraph.subgraphs.values():
             address = settings.address(subgraph.name, subgraph.url)
             if not address:
-                raise Addressless(f"subgraph {subgraph.name} has no address: set {settings.variable(subgraph.name)}")
+                raise Addressless(
+                    spoken(
+                        f"subgraph {subgraph.name} has no address: set {settings.variable(subgraph.name)}",
+                        f"le sous-graphe {subgraph.name} n’a pas d’adresse\u00a0: indiquez {settings.variable(subgraph.name)}",
+                    )
+                )
             kept = before._peers.get(subgraph.name) if before else None
             if kept is None or kept.origin.url != address:
                 origin = http1.Origin(address, settings.connections, settings.answer_bytes, settings.queued)

@@ -7,8 +7,8 @@ import uvicorn
 
 from clusters.access import access
 from clusters.issuer.app import create_app
-from clusters.spoken import spoken
 from services.kit import logs
+from services.kit.language import spoken
 from services.kit.settings import Mode, SettingMissing, issuer, mode, number
 
 

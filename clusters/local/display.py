@@ -14,7 +14,7 @@ from rich.text import Text
 
 from clusters.local import observe
 from clusters.local.state import PartState, State
-from clusters.spoken import spoken
+from services.kit.language import spoken
 
 USERS = ("citizen", "owner", "officer", "inspector", "specialist", "administrator", "operator")
 QUERY = (

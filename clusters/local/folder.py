@@ -15,8 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from clusters.local import postgres
-from clusters.spoken import spoken
 from clusters.topology import ROOT
+from services.kit.language import spoken
 
 DEFAULT = ROOT / ".onedoor"
 VARIABLE = "ONEDOOR_DATA"

@@ -11,8 +11,8 @@ from clusters.local import nats, postgres
 from clusters.local.folder import Folder
 from clusters.local.observe import is_ready
 from clusters.local.processes import Process, StartFailed, fork, spawn
-from clusters.spoken import spoken
 from clusters.topology import SERVICES, Kind, Part, Where, environment
+from services.kit.language import spoken
 
 # Loaded once in the parent, in steps between which a person may interrupt; children have them for nothing.
 STACK = ("asyncpg", "sqlmodel", "alembic.command", "strawberry", "faststream.nats", "fastapi", "uvicorn", "uvloop")

@@ -6,8 +6,8 @@ from collections import deque
 from pathlib import Path
 
 from clusters.local.folder import locate
-from clusters.spoken import spoken
 from clusters.topology import BY_NAME, Unknown
+from services.kit.language import spoken
 
 
 def show(name: str, data: Path | None, lines: int, *, follow: bool) -> None:

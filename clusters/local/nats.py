@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusters.local.processes import StartFailed, end, require_free, spawn, wait_until
-from clusters.spoken import spoken
+from services.kit.language import spoken
 
 LARGEST_MESSAGE = "1MB"
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import psutil
 
 from clusters.local.processes import is_free
-from clusters.spoken import spoken
 from clusters.topology import Part, port_of
+from services.kit.language import spoken
 
 
 class PortsBusy(Exception):

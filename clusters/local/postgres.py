@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from clusters.local.processes import StartFailed, end, require_free, run, spawn, wait_until
-from clusters.spoken import spoken
+from services.kit.language import spoken
 
 USER = PASSWORD = "onedoor"  # noqa: S105 - listens on the loopback address of a developer's machine only
 MAINTENANCE_DATABASE = "postgres"

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from clusters.spoken import spoken
+from services.kit.language import spoken
 
 PR_SET_NAME = 15
 FREE_PORTS = (16_000, 32_000)

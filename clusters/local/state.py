@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from clusters.local.folder import Folder, locate, replace
-from clusters.spoken import spoken
+from services.kit.language import spoken
 
 
 class AlreadyRunning(Exception):

@@ -16,8 +16,8 @@ from clusters.local import state
 from clusters.local.folder import Folder, explain, full_disk
 from clusters.local.launch import FORKED, Launcher
 from clusters.local.processes import Process, StartFailed, await_end, last_words
-from clusters.spoken import spoken
 from clusters.topology import Kind, Part
+from services.kit.language import spoken
 
 STEADY_S = 60  # a part that was ready this long starts again without delay after a crash
 SLOWEST_RESTART_S = 30

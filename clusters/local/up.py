@@ -19,8 +19,8 @@ from clusters.local.launch import FORKED, Launcher, load_stack
 from clusters.local.ports import PortsBusy, holder, require_free_ports
 from clusters.local.processes import StartFailed, last_words
 from clusters.local.supervisor import Child, Status, Supervisor
-from clusters.spoken import spoken
 from clusters.topology import SERVICES, Kind, Part, chosen, given_elsewhere, port_of
+from services.kit.language import spoken
 
 STARTING_STEP_S = 0.05
 WATCHING_STEP_S = 0.25

@@ -16,11 +16,10 @@ from starlette.routing import Route
 
 from clusters.programs.answering import Programs
 from clusters.programs.behaviour import BehaviourRefused, Behaviours
-from clusters.spoken import spoken
 from services.kit import logs
 from services.kit.bus import end
-from services.kit.language import Words, negotiate
-from services.kit.settings import Mode, SettingMissing, mode, number, required
+from services.kit.language import Words, negotiate, spoken
+from services.kit.settings import Mode, SettingMissing, mode, nats_url, number
 
 LARGEST_BODY = 65_536
 _TOO_LARGE = Words("body: at most 64 KiB.", "body\u00a0: au plus 64\u00a0Kio.")
@@ -91,7 +90,7 @@ def main() -> None:
                     "ONEDOOR_MODE=local.",
                 )
             )
-        url = required(os.environ, "NATS_URL", "the NATS server, e.g. nats://127.0.0.1:4242")
+        url = nats_url()
         port = number(os.environ, "PORT", 8110)
     except SettingMissing as missing:
         sys.exit(f"programs: {missing}")

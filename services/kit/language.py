@@ -1,5 +1,7 @@
-"""English and French: the language of a request, and words that a person sees in both. No I/O, no framework."""
+"""English and French: the language of a request or of a terminal, and words that a person sees in both. No framework."""
 
+import os
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
@@ -61,3 +63,16 @@ def _weight(parameters: str) -> float:
         return min(max(float(value), 0.0), 1.0)
     except ValueError:
         return 0.0
+
+
+def spoken(en: str, fr: str) -> str:
+    """The half of a sentence that whoever started this process reads: for command lines, and for why nothing starts."""
+    return fr if is_french() else en
+
+
+def is_french(env: Mapping[str, str] = os.environ) -> bool:
+    """Whether the locale asks for French. The first of the three variables that is set decides, as POSIX says."""
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := env.get(variable):
+            return value.lower().startswith("fr")
+    return False

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from services.kit.language import spoken
+
 
 class Mode(Enum):
     """Where a process runs. Production is the default, so that what is forgotten fails safe."""
@@ -55,14 +57,22 @@ def mode(env: Mapping[str, str] = os.environ) -> Mode:
     try:
         return Mode(value)
     except ValueError:
-        raise SettingMissing(f"ONEDOOR_MODE is {value!r}; it must be local, test or production") from None
+        raise SettingMissing(
+            spoken(
+                f"ONEDOOR_MODE is {value!r}; it must be local, test or production",
+                f"ONEDOOR_MODE vaut {value!r}; il faut local, test ou production",
+            )
+        ) from None
 
 
 def issuer(env: Mapping[str, str] = os.environ) -> Issuer:
     """ISSUER_URL and ISSUER_INTERNAL_URL (by default the same)."""
-    url = required(env, "ISSUER_URL", "the OpenID Connect issuer, e.g. http://127.0.0.1:8080/realms/onedoor").rstrip(
-        "/"
-    )
+    url = required(
+        env,
+        "ISSUER_URL",
+        "the OpenID Connect issuer, e.g. http://127.0.0.1:8080/realms/onedoor",
+        "l’émetteur OpenID Connect, p. ex. http://127.0.0.1:8080/realms/onedoor",
+    ).rstrip("/")
     return Issuer(url, env.get("ISSUER_INTERNAL_URL", url).rstrip("/"))
 
 
@@ -74,26 +84,49 @@ def service_settings(name: str, env: Mapping[str, str] = os.environ) -> Settings
         host=env.get("HOST", "127.0.0.1"),
         port=number(env, "PORT", 8100),
         database_url=database_url(name, env),
-        nats_url=required(env, "NATS_URL", "the NATS server, e.g. nats://127.0.0.1:4242"),
+        nats_url=nats_url(env),
         issuer=issuer(env),
         log_level=env.get("LOG_LEVEL", "INFO").upper(),
     )
 
 
+def nats_url(env: Mapping[str, str] = os.environ) -> str:
+    """NATS_URL. Raises SettingMissing."""
+    return required(
+        env,
+        "NATS_URL",
+        "the NATS server, e.g. nats://127.0.0.1:4242",
+        "le serveur NATS, p. ex. nats://127.0.0.1:4242",
+    )
+
+
 def database_url(name: str, env: Mapping[str, str] = os.environ) -> str:
     """`<NAME>_DATABASE_URL` in the form that the async engine takes."""
-    url = required(env, f"{name.upper()}_DATABASE_URL", "a PostgreSQL database, e.g. postgresql://user@host:5432/name")
+    variable = f"{name.upper()}_DATABASE_URL"
+    url = required(
+        env,
+        variable,
+        "a PostgreSQL database, e.g. postgresql://user@host:5432/name",
+        "une base PostgreSQL, p. ex. postgresql://user@host:5432/name",
+    )
     for prefix in ("postgresql+asyncpg://", "postgresql://", "postgres://"):
         if url.startswith(prefix):
             return "postgresql+asyncpg://" + url.removeprefix(prefix)
-    raise SettingMissing(f"{name.upper()}_DATABASE_URL must begin with postgresql://")
+    raise SettingMissing(
+        spoken(f"{variable} must begin with postgresql://", f"{variable} doit commencer par postgresql://")
+    )
 
 
-def required(env: Mapping[str, str], variable: str, what: str) -> str:
-    """The variable's value. Raises SettingMissing saying what it should hold."""
+def required(env: Mapping[str, str], variable: str, en: str, fr: str) -> str:
+    """The variable's value. Raises SettingMissing saying what it should hold, in the terminal's language."""
     value = env.get(variable, "").strip()
     if not value:
-        raise SettingMissing(f"{variable} is not set; it must name {what}")
+        raise SettingMissing(
+            spoken(
+                f"{variable} is not set; it must name {en}",
+                f"{variable} n’est pas définie; elle doit indiquer {fr}",
+            )
+        )
     return value
 
 
@@ -103,12 +136,19 @@ def number(env: Mapping[str, str], variable: str, default: int) -> int:
     try:
         return int(value)
     except ValueError:
-        raise SettingMissing(f"{variable} is {value!r}; it must be a whole number") from None
+        raise SettingMissing(
+            spoken(
+                f"{variable} is {value!r}; it must be a whole number",
+                f"{variable} vaut {value!r}; il faut un nombre entier",
+            )
+        ) from None
 
 
 def switch(env: Mapping[str, str], variable: str) -> bool:
     """A variable that is 1 or 0, by default 0. Raises SettingMissing when it holds something else."""
     value = env.get(variable) or "0"
     if value not in ("0", "1"):
-        raise SettingMissing(f"{variable} is {value!r}; it must be 1 or 0")
+        raise SettingMissing(
+            spoken(f"{variable} is {value!r}; it must be 1 or 0", f"{variable} vaut {value!r}; il faut 1 ou 0")
+        )
     return value == "1"

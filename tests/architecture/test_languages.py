@@ -27,6 +27,7 @@ DATA = [p for p in tracked("*.toml") if p.name not in ("pyproject.toml",)]
 PAIRED = {
     "Words": 0,
     "spoken": 0,
+    "required": 2,
     "FileRefused": 0,
     "_say_about": 1,
     "_fault": 2,

@@ -43,11 +43,45 @@ class TestHelp:
         shown = onedoor("gateway", "--help", lang="fr_CA.UTF-8").stdout
         assert "[obligatoire]" in shown
         assert "[par défaut\u00a0: 8000]" in shown
-        assert "Aucune commande ne s’appelle 'upp'" in onedoor("upp", lang="fr_CA.UTF-8").stderr
+        assert "Montrer cette aide et s’arrêter." in shown and "Usage\u00a0: " in shown
 
     def test_import_names_its_sources(self) -> None:
         shown = " ".join(onedoor("import", "--help").stdout.split())
         assert all(source in shown for source in SOURCES)
+
+
+REFUSED = {
+    "up --nope": "Aucune option ne s’appelle --nope.",
+    "up --detahc": "Aucune option ne s’appelle --detahc. (Serait-ce --data, --detach?)",
+    "up --data": "L’option '--data' demande une valeur.",
+    "logs": "Il manque l’argument 'name'.",
+    "token": "Il manque l’option '--user'.",
+    "status extra more": "Arguments de trop\u00a0: extra more",
+    "status --json=1": "L’option '--json' ne prend pas de valeur.",
+    "upp": "Aucune commande ne s’appelle 'upp'. Serait-ce 'up'?",
+    "gateway --supergraph nowhere": "Valeur refusée pour '--supergraph'\u00a0: le fichier 'nowhere' n’existe pas.",
+    "plan /": "Valeur refusée pour 'file'\u00a0: '/' est un dossier, non un fichier.",
+    "logs x -n many": "Valeur refusée pour '--lines' / '-n'\u00a0: il faut un nombre entier",
+    "logs x -n 0": "Valeur refusée pour '--lines' / '-n'\u00a0: il faut au moins 1",
+    "gateway --port 65536": "Valeur refusée pour '--port' (variable\u00a0: 'PORT')\u00a0: il faut au plus 65535",
+}
+
+
+class TestAMisspeltCommand:
+    @pytest.mark.parametrize("typed", REFUSED)
+    def test_is_explained_in_french_where_the_locale_is(self, typed: str) -> None:
+        done = onedoor(*typed.split(), lang="fr_CA.UTF-8")
+        usage, see, _, said, _ = done.stderr.splitlines()
+        assert said.strip("│ ") == REFUSED[typed]
+        assert usage.startswith("Usage\u00a0: ") and "NAME" not in usage and "COMMAND " not in usage
+        assert see.startswith("Voyez ")
+        assert (done.returncode, done.stdout) == (2, "")
+
+    @pytest.mark.parametrize("typed", ["status --json=1", "up --data", "upp"])
+    def test_is_explained_in_english_elsewhere_with_the_usage(self, typed: str) -> None:
+        done = onedoor(*typed.split())
+        assert done.stderr.startswith("Usage: ")
+        assert " ’" not in done.stderr and done.returncode == 2
 
 
 class TestExitCodes:

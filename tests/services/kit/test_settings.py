@@ -35,6 +35,26 @@ class TestServiceSettings:
             service_settings("water_permits", {**ENV, "PORT": port})
 
 
+class TestWhatIsMissing:
+    @pytest.fixture(autouse=True)
+    def in_french(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LC_ALL", "fr_CA.UTF-8")
+
+    @pytest.mark.parametrize(
+        ("changes", "said"),
+        [
+            ({"NATS_URL": ""}, "NATS_URL n’est pas définie; elle doit indiquer le serveur NATS, "),
+            ({"PORT": "1.5"}, "PORT vaut '1.5'; il faut un nombre entier"),
+            ({"ONEDOOR_MODE": "x"}, "ONEDOOR_MODE vaut 'x'; il faut local, test ou production"),
+            ({"WATER_PERMITS_DATABASE_URL": "x"}, "WATER_PERMITS_DATABASE_URL doit commencer par postgresql://"),
+        ],
+    )
+    def test_is_said_in_french_where_the_locale_is(self, changes: dict[str, str], said: str) -> None:
+        with pytest.raises(SettingMissing) as refused:
+            service_settings("water_permits", {**ENV, **changes})
+        assert str(refused.value).startswith(said)
+
+
 class TestMode:
     def test_that_nobody_knows_is_refused(self) -> None:
         with pytest.raises(SettingMissing, match="'staging'"):
