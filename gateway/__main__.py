@@ -13,6 +13,7 @@ import uvicorn
 from gateway import workers
 from gateway.app import Gateway, application
 from gateway.engine.supergraph import SupergraphRefused
+from gateway.http_protocol import Connection
 from gateway.reload import Reloader
 from gateway.settings import Settings, gateway_settings
 from gateway.subgraphs import Addressless
@@ -99,7 +100,7 @@ def serve(settings: Settings | None = None) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         ws=WebSocketProtocol,
         ws_max_size=settings.limits.body_bytes,
         ws_per_message_deflate=False,  # a context for each of thousands of idle sockets

@@ -158,3 +158,21 @@ ORIGIN_REFUSED = _fault(
     "Pages of this origin may not open a WebSocket here. Ask the operator to add it to CORS_ORIGINS.",
     "Les pages de cette origine ne peuvent pas ouvrir de WebSocket ici. Demandez qu’elle soit ajoutée à CORS_ORIGINS.",
 )
+HTTP_MALFORMED = _fault(
+    "BAD_REQUEST",
+    400,
+    "What came is not an HTTP/1.1 request. Check the address and what stands between you and it.",
+    "Ce qui est arrivé n’est pas une requête HTTP/1.1. Vérifiez l’adresse et ce qui vous en sépare.",
+)
+HEAD_TOO_LARGE = _fault(
+    "HEAD_TOO_LARGE",
+    431,
+    "The address and headers of the request are too large. Send a long operation by POST, and fewer cookies.",
+    "L’adresse et les en-têtes de la requête sont trop longs. Envoyez une longue opération par POST, et moins de témoins.",
+)
+REQUEST_TOO_SLOW = _fault(
+    "REQUEST_TOO_SLOW",
+    408,
+    "The request did not arrive whole in time. Try again, on a steadier connection if you can.",
+    "La requête n’est pas arrivée entière à temps. Réessayez, si possible sur une connexion plus stable.",
+)
