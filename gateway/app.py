@@ -49,7 +49,7 @@ class Gateway:
         issuer, keys = settings.issuer, self.keys
         self._verifier = Verifier(issuer, settings.audience, keys) if issuer and keys else None
         self.departures = Departures()
-        self.access_log = AccessLog(enabled=settings.log_level in ("DEBUG", "INFO"))
+        self.access_log = AccessLog(enabled=settings.log_level in ("DEBUG", "INFO"), traces=settings.traces)
         self.draining = False
         self.documents = Documents({}, only_trusted=settings.only_trusted_documents)
         self.serve(load_supergraph(settings.supergraph.read_text(encoding="utf-8"), settings.contract))
@@ -92,7 +92,7 @@ class Gateway:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keys are kept fresh while the block lasts; connections are closed after it."""
-        background = [asyncio.create_task(self.departures.watch())]
+        background = [asyncio.create_task(self.departures.watch()), asyncio.create_task(metrics.keep_settled())]
         if self.keys:
             background.append(asyncio.create_task(self.keys.run()))
         _LOG.info("ready", supergraph=self.supergraph.id, subgraphs=sorted(self.supergraph.subgraphs))
@@ -158,6 +158,7 @@ def _edge(gateway: Gateway) -> FastAPI:
 
     @app.get("/metrics")
     async def scrape() -> Response:
+        metrics.settle()
         registry: CollectorRegistry = REGISTRY
         if gateway.settings.metrics_folder is not None:
             registry = CollectorRegistry()

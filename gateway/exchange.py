@@ -34,7 +34,8 @@ class Exchange:
     """A request's headers, made sense of, the means to answer it, and what it took for logs and operators.
 
     `claims` are those of its token; `cost` that of its operation; `codes` of the errors told; `sent` the bytes of its answer;
-    `events` how many results of a subscription were told; `apart` does the work on its data once these are large.
+    `events` how many results of a subscription were told; `fetches` the number of requests to each subgraph and their time in
+    seconds, side by side or not; `apart` does the work on its data once these are large.
     """
 
     transport = "sse"  # by which subscriptions are answered
@@ -42,13 +43,13 @@ class Exchange:
     __slots__ = (
         *(
             "_compress_from",
-            "_fetched",
             "_send",
             "apart",
             "claims",
             "codes",
             "cost",
             "events",
+            "fetches",
             "headers",
             "language",
             "media_type",
@@ -64,7 +65,7 @@ class Exchange:
         self.cost = 0.0
         self.codes: list[str] = []
         self.sent = self.events = 0
-        self._fetched: dict[str, list[float]] = {}
+        self.fetches: dict[str, tuple[int, float]] = {}
         self.method: str = scope["method"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = logs.accept_request_id(self.headers.get(b"x-request-id", b"").decode("latin-1"))
@@ -73,16 +74,8 @@ class Exchange:
 
     def fetched(self, subgraph: str, seconds: float) -> None:
         """Note a request to a subgraph and how long it took."""
-        taken = self._fetched.get(subgraph)
-        if taken is None:
-            self._fetched[subgraph] = [1, seconds]
-        else:
-            taken[0] += 1
-            taken[1] += seconds
-
-    def told_fetches(self) -> Json:
-        """Requests by subgraph: how many, and their time in milliseconds, side by side or not."""
-        return {name: {"count": int(n), "ms": round(s * 1000, 2)} for name, (n, s) in self._fetched.items()}
+        number, total = self.fetches.get(subgraph, (0, 0.0))
+        self.fetches[subgraph] = number + 1, total + seconds
 
     async def reply(self, status: int, body: bytes, more: Headers = (), caching: Headers = NO_STORE) -> None:
         """Write a whole answer. To a client that takes nothing but an event stream it is the only event of one, unless it

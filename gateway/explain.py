@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from gateway.access_log import in_milliseconds
 from gateway.engine.plan import Plan
 from gateway.errors import Refused
 from gateway.exchange import Exchange
@@ -32,7 +33,7 @@ def explained(body: bytes, exchange: Exchange, operation: Operation, plan: Plan)
         "operation": operation.name,
         "document": operation.document_hash,
         "cost": exchange.cost,
-        "fetched": exchange.told_fetches(),
+        "fetched": in_milliseconds(exchange.fetches),
         "plan": plan.described(),
     }
     return body[:-1] + b',"extensions":' + orjson.dumps({"onedoor": told}) + b"}"

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import ssl
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import httptools
@@ -39,8 +39,7 @@ class Malformed(Exception):
     """What came is not HTTP."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An HTTP answer: status and whole body."""
 
     status: int
@@ -77,18 +76,27 @@ class Origin:
         read. Raises Unreachable, TooSlow, Crowded, TooLarge and Malformed.
         """
         request = b"%b%d\r\n%b\r\n%b" % (self._head, len(body), headers, body)
-        await self._enter(deadline)
+        if self._free > 0 and not self._waiting:
+            self._free -= 1
+        else:
+            await self._turn(deadline)
+        connection = self._pooled()
         try:
-            connection = self._pooled()
             if connection is not None:
                 try:
-                    return await self._exchange(connection, request, deadline)
+                    return await connection.exchange(request, deadline)
                 except Unreachable as error:
                     if not again or not error.unanswered:
                         raise
-            return await self._exchange(await self._connect(deadline), request, deadline)
+            connection = await self._connect(deadline)
+            return await connection.exchange(request, deadline)
         finally:
-            self._leave()
+            if connection is not None:
+                self._pool(connection)
+            if self._waiting:
+                self._leave()
+            else:
+                self._free += 1
 
     async def stream(self, body: bytes, headers: bytes, deadline: float) -> "Stream":
         """Post a body and follow an answer of open length, on a connection of its own. Raises Unreachable and TooSlow."""
@@ -114,10 +122,8 @@ class Origin:
         while self._idle:
             self._idle.pop().abort()
 
-    async def _enter(self, deadline: float) -> None:
-        if self._free > 0 and not self._waiting:
-            self._free -= 1
-            return
+    async def _turn(self, deadline: float) -> None:
+        """Wait for a connection to be free. Raises Crowded and TooSlow."""
         if len(self._waiting) >= self._queued:
             raise Crowded
         loop = asyncio.get_running_loop()
@@ -145,13 +151,19 @@ class Origin:
         self._free += 1
 
     def _pooled(self) -> "_Connection | None":
-        now = asyncio.get_running_loop().time()
         while self._idle:
             connection = self._idle.pop()  # the one used last is the least likely to be stale
-            if connection.usable and now - connection.idle_since < IDLE_S:
+            if connection.usable and connection.now() - connection.idle_since < IDLE_S:
                 return connection
             connection.abort()
         return None
+
+    def _pool(self, connection: "_Connection") -> None:
+        if self._closed:
+            connection.abort()
+        elif connection.usable:
+            connection.idle_since = connection.now()
+            self._idle.append(connection)
 
     async def _connect(self, deadline: float) -> "_Connection":
         loop = asyncio.get_running_loop()
@@ -166,34 +178,17 @@ class Origin:
             raise Unreachable(type(error).__name__, unanswered=True) from None
         return connection
 
-    async def _exchange(self, connection: "_Connection", request: bytes, deadline: float) -> Answer:
-        answer = await connection.exchange(request, deadline)
-        if self._closed:
-            connection.abort()
-        elif connection.usable:
-            connection.idle_since = asyncio.get_running_loop().time()
-            self._idle.append(connection)
-        return answer
-
 
 class _Connection(asyncio.Protocol):
     """One connection: writes a request, collects the answer. httptools calls the `on_` methods."""
 
     __slots__ = (
-        "_body",
-        "_done",
-        "_endless",
-        "_largest",
-        "_loop",
-        "_parser",
-        "_size",
-        "_transport",
-        "idle_since",
-        "usable",
+        *("_body", "_deadline", "_done", "_endless", "_largest", "_loop", "_parser", "_size", "_timed", "_timer"),
+        *("_transport", "idle_since", "now", "usable"),
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, largest_bytes: int) -> None:
-        self._loop = loop
+        self._loop, self.now = loop, loop.time
         self._largest = largest_bytes
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
@@ -201,15 +196,22 @@ class _Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._size = 0
         self._endless = True
+        self._timer: asyncio.TimerHandle | None = None
+        self._timed = self._deadline = 0.0  # when the timer is due, and the request
         self.usable = False
         self.idle_since = 0.0
 
     async def exchange(self, request: bytes, deadline: float) -> Answer:
-        """Send and await the answer; a deadline or a cancelled wait drops the connection."""
+        """Send and await the answer; a deadline or a cancelled wait drops the connection.
+
+        One timer serves many requests: it is set anew only for a deadline before its own, or when it has run.
+        """
         assert self._transport is not None  # noqa: S101 - set by connection_made before anyone holds this object
         self._done = done = self._loop.create_future()
         self._body, self._size = [], 0
-        timer = self._loop.call_at(deadline, self._expire)
+        self._deadline = deadline
+        if self._timer is None or deadline < self._timed:
+            self._set_timer()
         self._transport.write(request)
         try:
             answer: Answer = await done
@@ -218,7 +220,6 @@ class _Connection(asyncio.Protocol):
             self.abort()
             raise
         finally:
-            timer.cancel()
             self._done = None
 
     def abort(self) -> None:
@@ -246,6 +247,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         self.usable = False
+        if self._timer is not None:
+            self._timer.cancel()
         if self._done is not None and not self._done.done():
             status = self._parser.get_status_code() if self._size else 0
             if status and self._endless and self._body:
@@ -274,8 +277,19 @@ class _Connection(asyncio.Protocol):
             body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
             self._done.set_result(Answer(status, body))
 
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timed = self._deadline
+        self._timer = self._loop.call_at(self._timed, self._expire)
+
     def _expire(self) -> None:
-        self._fail(TooSlow())
+        self._timer = None
+        if self._done is not None:
+            if self._deadline > self._timed:
+                self._set_timer()
+            else:
+                self._fail(TooSlow())
 
     def _fail(self, error: Exception) -> None:
         if self._done is not None and not self._done.done():

@@ -89,14 +89,14 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         """A client is there."""
         self.transport = transport
-        self._state.connections.add(self)  # type: ignore[arg-type] # uvicorn asks of it to have `shutdown`
+        self._state.connections.add(self)  # type: ignore[arg-type] # it wants no more of it than `shutdown`
         self._ends = get_local_addr(transport), get_remote_addr(transport)
         self._scheme = "https" if is_ssl(transport) else "http"
         self._timer = self.loop.call_later(self._idle_s, self._look)
 
     def connection_lost(self, _: Exception | None) -> None:
         """The client is gone."""
-        self._state.connections.discard(self)  # type: ignore[arg-type]
+        self._state.connections.discard(self)
         self._stop_looking()
         self.resume_writing()
         for turn in (self._turn, *self._ahead):
@@ -222,7 +222,7 @@ class Connection(asyncio.Protocol):
 
     def forget(self, turn: "_Turn") -> None:
         """Its task is done; if it has not answered whole, it never will."""
-        self._state.tasks.discard(turn.task)  # type: ignore[arg-type] # it has run, so it is there
+        self._state.tasks.discard(turn.task)
         if not (turn.complete or turn.left):
             self._refuse(faults.INTERNAL)
 
@@ -242,7 +242,7 @@ class Connection(asyncio.Protocol):
         """Hang up on a client that has kept us waiting; else look again when its time will be up."""
         reading = self._in_head or self._part_of is not None
         if self._paused or (not reading and not self._answered):  # it waits for us
-            left = self._idle_s
+            left: float = self._idle_s
         else:
             left = self._since + (REQUEST_S if reading else self._idle_s) - self.loop.time()
         if left > 0:
@@ -279,7 +279,7 @@ class Connection(asyncio.Protocol):
         if not self._answered or method == b"CONNECT":
             self._refuse(own.HTTP_MALFORMED)
         elif handler is not None and asked.get(b"upgrade", b"").lower() == b"websocket":
-            self._state.connections.discard(self)  # type: ignore[arg-type]
+            self._state.connections.discard(self)
             self._stop_looking()
             protocol = handler(config=self._config, server_state=self._state, app_state=self._app_state)  # type: ignore[call-arg]
             protocol.connection_made(self.transport)

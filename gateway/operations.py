@@ -186,7 +186,7 @@ class Operations:
         found = self._known.get(key)
         if found is not None:
             self._known.move_to_end(key)
-            metrics.KNOWN_OPERATIONS.inc()
+            metrics.known_operations.inc()
             return found
         metrics.NEW_OPERATIONS.inc()
         found = self._understand(text, name)

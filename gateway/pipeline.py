@@ -91,7 +91,7 @@ class Pipeline:
             ms=round(taken * 1000, 2),
             bytes=exchange.sent,
             cost=exchange.cost,
-            fetches=exchange.told_fetches(),
+            fetches=exchange.fetches,
             **({"transport": exchange.transport, "events": exchange.events} if kind == "subscription" else _NO_STREAM),
         )
 
@@ -151,36 +151,36 @@ class Pipeline:
     async def _fetch_all(self, execution: Execution, exchange: Exchange) -> None:
         """Run an execution to its end: each fetch is sent as soon as what it reads from is there."""
         deadline_s = self._settings.deadline_s
-        deadline = asyncio.get_running_loop().time() + deadline_s
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + deadline_s
         headers = forwarded(exchange, deadline_s, traces=self._settings.traces)
-        running: set[asyncio.Task[None]] = set()
-        try:
-            while running or not execution.done:
+        tasks: list[asyncio.Task[None]] = []
+
+        async def follow(requests: list[Request]) -> None:
+            """Send requests, and then whatever the answer of one allows to be sent: the first here, others in tasks."""
+            while requests:
+                for request in requests[1:]:
+                    tasks.append(loop.create_task(follow([request])))
+                await self._fetch(execution, requests[0], headers, deadline, exchange)
                 requests = execution.ready() if (apart := exchange.apart) is None else await apart(execution.ready)
-                if len(requests) == 1 and not running:  # the commonest wave needs no task
-                    await self._fetch(execution, requests[0], headers, deadline, exchange)
-                    continue
-                for request in requests:
-                    fetching = self._fetch(execution, request, headers, deadline, exchange)
-                    running.add(asyncio.ensure_future(fetching))
-                if running:
-                    done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                    for task in done:
-                        task.result()
+
+        try:
+            await follow(execution.ready())
+            for task in tasks:  # there may be more of them meanwhile
+                await task
         finally:
-            for task in running:
+            for task in tasks:
                 task.cancel()
 
     async def _fetch(
         self, execution: Execution, request: Request, headers: bytes, deadline: float, exchange: Exchange
     ) -> None:
-        begun = time.perf_counter()
         try:
             if self._settings.traces:
                 with spans.fetching(request.fetch) as lines:
-                    answer = await self._subgraphs.fetch(request, headers + lines, deadline)
+                    answer = await self._subgraphs.fetch(request, headers + lines, deadline, exchange)
             else:
-                answer = await self._subgraphs.fetch(request, headers, deadline)
+                answer = await self._subgraphs.fetch(request, headers, deadline, exchange)
         except NoAnswer as error:
             name = request.fetch.subgraph
             told = errors.of_subgraph(error.fault, name, exchange.request_id, exchange.language)
@@ -195,8 +195,6 @@ class Pipeline:
                 execution.receive(request.fetch, answer)
             else:
                 await exchange.apart(execution.receive, request.fetch, answer)
-        finally:
-            exchange.fetched(request.fetch.subgraph, time.perf_counter() - begun)
 
     def _shaped(self, variant: Variant, execution: Execution, exchange: Exchange) -> bytes:
         """The JSON of an execution's result, as the client asked for it."""

@@ -93,7 +93,7 @@ class _Peer:
 
     def __init__(self, name: str, origin: http1.Origin, source: upstreams.Source) -> None:
         self.name, self.origin, self.source = name, origin, source
-        self.counted, self.timed = metrics.SUBGRAPH_REQUESTS.labels(name), metrics.SUBGRAPH_DURATION.labels(name)
+        self.counted, self.timed = metrics.of_subgraph(name)
         shown = metrics.BREAKER.labels(name)
         shown.set(State.CLOSED)
 
@@ -138,8 +138,10 @@ class Subgraphs:
         self._probed = float("-inf")
         self._probing = asyncio.Lock()
 
-    async def fetch(self, request: Request, headers: bytes, deadline: float) -> Json:
-        """A subgraph's GraphQL answer. The deadline is in the loop's time. Raises NoAnswer."""
+    async def fetch(self, request: Request, headers: bytes, deadline: float, exchange: Exchange) -> Json:
+        """A subgraph's GraphQL answer for an exchange, which is told of it. The deadline is in the loop's time.
+
+        Raises NoAnswer."""
         fetch = request.fetch
         peer = self._peers[fetch.subgraph]
         peer.counted.inc()
@@ -159,7 +161,9 @@ class Subgraphs:
         except NoAnswer as error:
             raise self._failed(peer.name, error.fault, "") from None
         finally:
-            peer.timed.observe(time.perf_counter() - begun)
+            taken = time.perf_counter() - begun
+            peer.timed.observe(taken)
+            exchange.fetched(peer.name, taken)
 
     async def _shared(self, peer: _Peer, body: bytes, headers: bytes, begun: float, deadline: float) -> http1.Answer:
         """An answer, by the request under way that asks the same for the same caller, else by one that others may join.
@@ -196,14 +200,14 @@ class Subgraphs:
 
         Raises NoAnswer while the breaker is open, and what Origin.post raises.
         """
-        guard, loop, tries = peer.guard, asyncio.get_running_loop(), 0
+        guard, tries = peer.guard, 0
         while True:
-            if guard.state and not guard.admits(loop.time()):
+            if guard.state and not guard.admits(time.monotonic()):
                 raise NoAnswer(own.SUBGRAPH_UNAVAILABLE)
             try:
                 answer = await peer.origin.post(body, headers, deadline, again=again)
             except (http1.Unreachable, http1.Malformed):
-                guard.failed(loop.time())
+                guard.failed(time.monotonic())
                 pause = self._pause(peer, tries, deadline) if again else None
                 if pause is None:
                     raise
@@ -211,7 +215,7 @@ class Subgraphs:
                 if time.perf_counter() - begun < self._fair_s:
                     guard.abandoned()  # others had used the time up
                 else:
-                    guard.failed(loop.time())
+                    guard.failed(time.monotonic())
                 raise
             except http1.TooLarge:
                 guard.succeeded()
@@ -226,7 +230,7 @@ class Subgraphs:
                 if answer.status == TIMED_OUT and time.perf_counter() - begun < self._fair_s:
                     guard.abandoned()  # others had used the time up, and the service kept to what was left
                 else:
-                    guard.failed(loop.time())
+                    guard.failed(time.monotonic())
                 pause = self._pause(peer, tries, deadline) if again and answer.status in RETRIED else None
                 if pause is None:
                     return answer

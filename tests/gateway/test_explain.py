@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway import metrics
 from gateway.documents import hash_of
 from services.kit.testing import tokens
 from tests.gateway.conftest import Door, Json, Opening
@@ -68,4 +69,5 @@ async def test_the_figures_tell_what_operations_cost(open_door: Opening) -> None
     door = open_door(books=BOOK)
     for _ in range(3):
         await door.post('query Costly { book(isbn: "1") { title } }')
+    metrics.settle()
     assert REGISTRY.get_sample_value("onedoor_operation_cost_total", {"operation": "Costly"}) == 3

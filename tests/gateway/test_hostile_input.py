@@ -81,7 +81,7 @@ class TestBodies:
     async def test_no_bytes_break_it(self, open_door: Opening, body: bytes) -> None:
         reply = await open_door().send("POST", body)
         assert reply.status < 500
-        assert reply.codes
+        assert reply.codes or "data" in reply.body  # it may be drawn whole
 
 
 def _plain(text: str) -> str:

@@ -69,10 +69,15 @@ class TestTwoWorkers:
         async with two() as process:
             before = {child.pid: child.num_ctx_switches().voluntary for child in children(process)}
             await ask(process, 60)
-            assert await process.figure('onedoor_gateway_requests_total{status="200"}') == 60
-            assert await process.figure("onedoor_subgraph_fetches_total") == 60
+
+            async def counted(name: str, total: int) -> bool:
+                return await process.figure(name) == total
+
+            # A worker counts its own twice a second.
+            await process.until(lambda: counted('onedoor_gateway_requests_total{status="200"}', 60))
+            await process.until(lambda: counted("onedoor_subgraph_fetches_total", 60))
             await ask(process, 1)
-            assert await process.figure('onedoor_gateway_requests_total{status="200"}') == 61
+            await process.until(lambda: counted('onedoor_gateway_requests_total{status="200"}', 61))
             worked = {c.pid: c.num_ctx_switches().voluntary - before[c.pid] for c in children(process)}
             assert all(count > 20 for count in worked.values())
 
