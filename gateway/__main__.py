@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import resource
 import shutil
 import signal
 import socket
@@ -111,6 +112,8 @@ def serve(settings: Settings | None = None) -> None:
         proxy_headers=False,  # nothing here reads the caller's address, so no forwarded one can be spoofed
         timeout_graceful_shutdown=math.ceil(settings.deadline_s) + 1,  # the slowest request still gets its answer
     )
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a socket is a file, and many systems start with 1,024
     sys.setswitchinterval(0.001)  # seconds that work on a thread may hold others up
     server = _Server(config, gateway)
     server.run(sockets)

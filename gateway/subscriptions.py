@@ -61,7 +61,8 @@ async def follow(
 
     Whatever ends it but the client or the gateway's own departure is told with its code. The subgraph is told in every case.
     """
-    gone, pumping = asyncio.ensure_future(_disconnected(receive)), None
+    gone = asyncio.ensure_future(_disconnected(receive))
+    pumping = closing = None
     try:
         await exchange.begin_events()
         pumping = asyncio.ensure_future(_pump(upstream, answer, exchange, streams.slow_ms / 1000))
@@ -69,6 +70,7 @@ async def follow(
         waiting: set[asyncio.Future[Any]] = {pumping, gone}
         await asyncio.wait(waiting, timeout=lasts_s, return_when=asyncio.FIRST_COMPLETED)
         await _stopped(pumping)
+        closing = asyncio.ensure_future(upstream.close())
         if gone.done():
             telling = asyncio.ensure_future(exchange.leave())
             await asyncio.wait((telling,), timeout=LEAVING_S)
@@ -79,7 +81,7 @@ async def follow(
     finally:
         for task in filter(None, (gone, pumping)):
             await _stopped(task)
-        await upstream.close()
+        await (closing or upstream.close())
 
 
 async def _pump(

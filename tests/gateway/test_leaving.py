@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 import httpx
 import orjson
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from tests.gateway.conftest import SUPERGRAPH, Loopback, http, listening, playing
 from tests.gateway.running import Running, running
+from tests.gateway.speaking import speaking
 
 BOOK = b'{"data":{"book":{"title":"Waves"}}}'
 TEXT = '{ book(isbn: "1") { title } }'
@@ -157,6 +159,47 @@ class TestAGatewayThatLeaves:
             assert b"complete" not in rest
             await ending
             assert time.monotonic() - begun < 8
+
+    @pytest.mark.parametrize("text", [TEXT, MUTATION])
+    async def test_answers_what_sockets_have_asked_then_sends_their_clients_elsewhere(self, text: str) -> None:
+        answer = BOOK if text is TEXT else b'{"data":{"addBook":{"title":"T"}}}'
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+        hung_up = asyncio.Event()
+
+        async def events(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(head + b'event: next\ndata: {"data":{"bookAdded":{"title":"A"}}}\n\n')
+            await reader.read()
+            hung_up.set()
+
+        async with gateway() as (process, books), asyncio.timeout(60):
+            async with speaking(process.port) as quiet, speaking(process.port) as busy:
+                await quiet.begin()
+                await busy.begin()
+                books.play = events
+                await busy.ask("subscription { bookAdded { title } }", "stream")
+                assert (await busy.hear())["type"] == "next"
+                books.play = held = Held(answer)
+                await busy.ask(text)
+                await held.asked.wait()
+                ending = asyncio.ensure_future(process.end())
+                assert await quiet.closed() == (1012, "Service restart")
+                await hung_up.wait()
+                held.let_go.set()
+                told = await busy.told()  # of the stream nothing more: it is no end that its client should believe
+                assert [(m["id"], m["type"]) for m in told] == [("1", "next"), ("1", "complete")]
+                assert orjson.dumps(told[0]["payload"]) == answer
+                assert await busy.closed() == (1012, "Service restart")
+            await ending
+
+    async def test_takes_no_new_sockets(self) -> None:
+        async with gateway("production") as (process, _), asyncio.timeout(60):
+            ending = asyncio.ensure_future(process.end())
+            await process.until(process.leaves)
+            with pytest.raises(InvalidStatus) as caught:
+                async with speaking(process.port):
+                    pass
+            assert caught.value.response.status_code == 503
+            await ending
 
 
 async def gone(port: int) -> None:

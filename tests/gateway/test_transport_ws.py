@@ -40,7 +40,8 @@ class TestAMessage:
         assert said(conversation, ASK) == Subscribe("1", {"query": "{ a }"})  # the id is free again
 
     def test_may_name_a_document_by_its_hash(self) -> None:
-        for payload in ({"documentId": "x"}, {"extensions": {"persistedQuery": {}}}):
+        named: tuple[dict[str, Any], ...] = ({"documentId": "x"}, {"extensions": {"persistedQuery": {}}})
+        for payload in named:
             assert isinstance(said(Conversation(), INIT, {**ASK, "payload": payload}), Subscribe)
 
     @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -20,6 +20,7 @@ from gateway.settings import gateway_settings
 from services.kit.settings import SettingMissing
 from tests.gateway.conftest import SDL, SUPERGRAPH, http, listening, playing
 from tests.gateway.running import Running, running
+from tests.gateway.speaking import speaking
 
 BOOK = b'{"data":{"book":{"title":"Waves"}}}'
 TEXT = '{ book(isbn: "1") { title } }'
@@ -80,6 +81,22 @@ class TestTwoWorkers:
             await process.until(lambda: counted('onedoor_gateway_requests_total{status="200"}', 61))
             worked = {c.pid: c.num_ctx_switches().voluntary - before[c.pid] for c in children(process)}
             assert all(count > 20 for count in worked.values())
+
+    async def test_take_sockets_and_send_their_clients_elsewhere_when_they_end(self) -> None:
+        async with two() as process, AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(speaking(process.port)) for _ in range(16)]
+            for client in clients:
+                await client.begin()
+                await client.ask(TEXT)
+                assert (await client.told())[0]["payload"] == {"data": {"book": {"title": "Waves"}}}
+            assert await process.figure("onedoor_websockets ") == 16
+            held = [
+                len([c for c in child.net_connections("tcp") if c.status == "ESTABLISHED"])
+                for child in children(process)
+            ]
+            assert min(held) > 1  # each holds some
+            await process.end()
+            assert {await client.closed() for client in clients} == {(1012, "Service restart")}
 
     async def test_end_with_their_supervisor_when_it_is_told_to(self) -> None:
         async with two() as process:
