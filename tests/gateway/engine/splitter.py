@@ -71,6 +71,7 @@ class Splitter:
             self._provides()
         for _ in range(self._chance.choice((0, 0, 1))):
             self._override()
+        self._contexts()
         self._stubs()
         return {name: self._text(name) for name in self.names}
 
@@ -401,6 +402,42 @@ class Splitter:
                 label = self._chance.choice(("", "", ', label: "percent(30)"', ', label: "later"'))
                 self.types[sub][entity].fields[name] = f'{arguments}: {kind} @override(from: "{owner}"{label})'
                 return
+
+    def _contexts(self) -> None:
+        """A leaf of an entity that is told to fields of what lies below it, and below that."""
+        chance = random.Random(f"{self.seed} contexts")  # of its own: the other draws stay what they were
+        leaves = [
+            (sub, entity, name, kind)
+            for (entity, name), (sub, arguments, kind) in sorted(self.owned.items())
+            if entity in self.entities and kind in LEAVES and not arguments and sub != self.old
+        ]
+        if not leaves or chance.random() > 0.3:
+            return
+        sub, entity, name, kind = chance.choice(leaves)
+        told = f'(a: {kind.replace("!", "")} @fromContext(field: "$c {{ {name} }}"), n: Int)'
+        holder = self.types[sub][entity]
+        holder.directives.append('@context(name: "c")')
+        holder.fields["below"] = f": {chance.choice(('C0', '[C0!]!', '[[C0]]'))}"
+        key = ['@key(fields: "id")']
+        self.types[sub]["C0"] = _Body(directives=[*key], fields={"id": ": ID!", "told": f"{told}: String"})
+        if chance.random() < 0.5:
+            self.types[sub]["C0"].fields["deep"] = f": {chance.choice(('C1', '[C1!]'))}"
+            self.types[sub]["C1"] = _Body(directives=[*key], fields={"id": ": ID!", "told": f"{told}: Int"})
+        others = [other for other in self.names if other not in (sub, self.old)]
+        if others:
+            other = chance.choice(others)
+            more = self.types[other]["C0"] = _Body(directives=[*key], fields={"id": ": ID!"})
+            more.fields["far"] = ": Int"
+            if "C1" in self.types[sub]:
+                self.types[other]["C1"] = _Body(directives=[*key], fields={"id": ": ID!", "more": ": Int"})
+                more.fields["beyond"] = ": [C1!]"
+            if chance.random() < 0.5:
+                self.types[sub]["C0"].fields |= {
+                    "far": ": Int @external",
+                    "both": f'{told}: String @requires(fields: "far")',
+                }
+        if chance.random() < 0.5:
+            self.types[sub]["C0"].fields["back"] = f": {entity}"
 
     def _stubs(self) -> None:
         """What a subgraph only refers to need not be resolvable there."""
