@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from graphql import (
     DefinitionNode,
+    DirectiveDefinitionNode,
     DocumentNode,
     EnumTypeDefinitionNode,
     FieldDefinitionNode,
@@ -24,6 +25,11 @@ from graphql import (
 
 MACHINERY = ("join__", "link__", "core__")
 SHOWN_DIRECTIVES = frozenset({"deprecated", "specifiedBy", "oneOf"})
+SPECIFIED = SHOWN_DIRECTIVES | {"skip", "include", "defer", "stream"}
+IN_OPERATIONS = frozenset(
+    {"QUERY", "MUTATION", "SUBSCRIPTION", "FIELD", "FRAGMENT_DEFINITION", "FRAGMENT_SPREAD", "INLINE_FRAGMENT"}
+    | {"VARIABLE_DEFINITION"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,10 @@ class _Kept:
         for node in nodes:
             if isinstance(node, SchemaDefinitionNode):
                 found.append(_with(node, operation_types=self._roots(node)))
+            elif isinstance(node, DirectiveDefinitionNode):
+                places = tuple(place for place in node.locations if place.value in IN_OPERATIONS)
+                if places and node.name.value not in SPECIFIED:
+                    found.append(_with(node, locations=places, arguments=self._visible(node.arguments)))
             elif isinstance(node, TypeDefinitionNode) and not node.name.value.startswith(MACHINERY):
                 left = None if self._hides(node) else self._type(node)
                 if left is None:
@@ -134,6 +144,9 @@ def _reached(definitions: tuple[DefinitionNode, ...]) -> tuple[DefinitionNode, .
     for node in definitions:
         if isinstance(node, SchemaDefinitionNode):
             waiting |= {o.type.name.value for o in node.operation_types}
+            continue
+        if isinstance(node, DirectiveDefinitionNode):
+            waiting |= {named_type(argument.type) for argument in node.arguments or ()}
             continue
         name = node.name.value  # type: ignore[attr-defined] # a type
         named = below.setdefault(name, set())

@@ -65,6 +65,7 @@ class Printer:
         text = entry.name if alias == entry.name else f"{alias}: {entry.name}"
         if entry.arguments:
             text += f"({entry.arguments})"
+        text += entry.directives
         if entry.below is not None:
             below = meanings.below.setdefault(alias, _Meanings())
             text += f" {self._selections(entry.below, (*path, alias), below)}"

@@ -1,11 +1,11 @@
 """What a supergraph is written with: its @link-ed features under their own names, and a refusal of those nobody here knows.
 
-A supergraph may call a feature's directives otherwise (`import: [{name: "@inaccessible", as: "@hidden"}]`), and may give such
-a name to a directive of its own. Both are settled here once, so that everything else reads one set of names. Source: Apollo
-link spec v1.0 and core spec v0.1, v0.2.
+What no feature defines are the directives that all subgraphs have for operations. A supergraph may call a feature's directives
+otherwise (`import: [{name: "@inaccessible", as: "@hidden"}]`), and may give such a name to a directive of its own. Both are
+settled here once, so that everything else reads one set of names. Source: Apollo link spec v1.0 and core spec v0.1, v0.2.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,7 +80,7 @@ class _Feature:
 
 
 def settled(document: DocumentNode) -> DocumentNode:
-    """The supergraph with every known feature's directives under their own names and without its helper types.
+    """The supergraph with every known feature's directives under their own names, without the definitions that features bring.
 
     Raises UnknownFeature naming one that is needed and not known, or known in other versions.
     """
@@ -90,8 +90,13 @@ def settled(document: DocumentNode) -> DocumentNode:
     renamed = _renamed(features)
     if renamed:
         document = visit(document, _Renaming(renamed))
-    helpers = _helpers(features)
-    kept = (n for n in document.definitions if not (isinstance(n, TypeDefinitionNode) and helpers(n.name.value)))
+    helpers, brought = _helpers(features), _brought(features)
+    kept = (
+        node
+        for node in document.definitions
+        if not (isinstance(node, TypeDefinitionNode) and helpers(node.name.value))
+        and not (isinstance(node, DirectiveDefinitionNode) and brought(node.name.value))
+    )
     return DocumentNode(definitions=tuple(kept))
 
 
@@ -155,7 +160,15 @@ class _Renaming(Visitor):
         return DirectiveDefinitionNode(**{**kept, "name": NameNode(value=name)})
 
 
-def _helpers(features: list[_Feature]) -> Any:
+def _brought(features: list[_Feature]) -> Callable[[str], bool]:
+    """Whether a directive is one that a feature defines; all have their own names by now."""
+    names = {own for name, (_, more) in KNOWN.items() for own in (name, *more)}
+    names |= {f.here for f in features} | {a[1:] for f in features for a in f.imports.values() if a.startswith("@")}
+    begin = tuple(f"{name}__" for name in sorted({"other", *KNOWN, *(f.here for f in features)}))
+    return lambda name: name in names or name.startswith(begin)
+
+
+def _helpers(features: list[_Feature]) -> Callable[[str], bool]:
     """Whether a type only serves a feature's directives. Those of join are needed until the supergraph is read."""
     claimed = {f.here for f in features if not f.known}
     known = [f for f in features if f.known and f.name not in STRUCTURAL]

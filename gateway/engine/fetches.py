@@ -46,6 +46,7 @@ class AskedField:
     arguments: str
     variables: frozenset[str]
     below: Asked | None = None
+    directives: str = ""
 
 
 @dataclass(slots=True)
@@ -192,9 +193,11 @@ class Builder:
         told = (f"{name}: {MARK}{self._context(what, levels).variable}" for name, what in step.told)
         arguments = ", ".join(filter(None, (step.arguments, *told)))
         if below.place is None:
-            asked.fields.setdefault(key, AskedField(step.name, arguments, step.variables))
+            asked.fields.setdefault(key, AskedField(step.name, arguments, step.variables, None, step.directives))
             return {draft.id}
-        entry = asked.fields.setdefault(key, AskedField(step.name, arguments, step.variables, Asked(below.place)))
+        entry = asked.fields.setdefault(
+            key, AskedField(step.name, arguments, step.variables, Asked(below.place), step.directives)
+        )
         assert entry.below is not None  # noqa: S101 - a composite field has selections
         inner = (*path, key)
         return self._visit(below, draft, entry.below, inner, (*levels, Level(draft, entry.below, inner)))

@@ -34,7 +34,10 @@ MISNAMED = "___typename"  # what a client calls __typename and is none
 
 @dataclass(slots=True)
 class Selected:
-    """A field to resolve on values of type `on`, under a response key; `key` is None for what only the planner needs."""
+    """A field to resolve on values of type `on`, under a response key; `key` is None for what only the planner needs.
+
+    `directives` are those that all subgraphs know, as text; they go along with the field.
+    """
 
     on: str
     name: str
@@ -42,6 +45,7 @@ class Selected:
     arguments: str
     variables: frozenset[str]
     children: "Selections | None" = None
+    directives: str = ""
 
 
 @dataclass(slots=True)
@@ -158,6 +162,8 @@ class Normaliser:
             if declared is None:
                 continue
             selected = Selected(owner, name, key, *arguments_of(node.arguments))
+            if node.directives:
+                _directed(selected, node.directives)
             if node.selection_set is not None:
                 selected.children = self.selections(node.selection_set, declared.type_name)
             self._add(into, selected)
@@ -228,6 +234,17 @@ def arguments_of(nodes: tuple[ArgumentNode, ...] | None) -> tuple[str, frozenset
         look(node.value)
     ordered = sorted(nodes, key=lambda n: n.name.value)
     return ", ".join(f"{n.name.value}: {print_ast(n.value)}" for n in ordered), frozenset(found)
+
+
+def _directed(selected: Selected, directives: tuple[DirectiveNode, ...]) -> None:
+    """Note the directives of a field that are for subgraphs, and the variables in them."""
+    parts = []
+    for directive in directives:
+        if directive.name.value not in ("skip", "include"):
+            text, variables = arguments_of(directive.arguments)
+            parts.append(f" @{directive.name.value}({text})" if text else f" @{directive.name.value}")
+            selected.variables |= variables
+    selected.directives = "".join(parts)
 
 
 def _merge(into: Selections, more: Selections) -> None:

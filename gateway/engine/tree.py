@@ -38,6 +38,7 @@ class Resolve:
     variables: frozenset[str]
     key: str | None
     told: tuple[tuple[str, Told], ...] = ()
+    directives: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,7 +218,9 @@ class Walker:
             here = self._supergraph.types[place.type]
         elif selected.on not in (place.type, path.known) and place.type not in self._supergraph.possible(selected.on):
             return []
-        resolve = Resolve(place.type, selected.name, selected.arguments, selected.variables, selected.key)
+        resolve = Resolve(
+            place.type, selected.name, selected.arguments, selected.variables, selected.key, (), selected.directives
+        )
         if selected.name == TYPENAME:
             told = place.graph not in here.interface_object_in
             return [path.to(None, resolve, FIELD_COST)] if told else []

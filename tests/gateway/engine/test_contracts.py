@@ -1,4 +1,4 @@
-"""What of a supergraph clients see: contracts by @tag, @inaccessible, directives of others; and what is refused by name."""
+"""What of a supergraph clients see: contracts by @tag, @inaccessible, and progressive @override."""
 
 import re
 
@@ -98,11 +98,6 @@ type Person implements Node @join__type(graph: A) @join__implements(graph: A, in
             load_supergraph(text, Contract(exclude=frozenset({"internal"})))
 
 
-class TestDirectivesOfOthers:
-    def test_a_composed_directive_is_accepted_and_not_shown(self) -> None:
-        assert "stamp" not in print_schema(load_supergraph(TAGGED).api_schema)
-
-
 class TestProgressiveOverrides:
     TEXT = (
         HEAD
@@ -145,32 +140,6 @@ type One @join__type(graph: A, key: "id") @join__type(graph: B, key: "id") {
         assert {fetch.subgraph for fetch in plan.fetches} == asked.keys()
         for fetch in plan.fetches:
             assert asked[fetch.subgraph] in fetch.document
-
-
-class TestRefusals:
-    @pytest.mark.parametrize("feature", ["connect", "source", "elsewhere"])
-    def test_a_feature_that_is_not_supported_is_refused_by_name(self, feature: str) -> None:
-        link = f'schema @link(url: "https://specs.apollo.dev/{feature}/v0.1", for: EXECUTION)'
-        with pytest.raises(SupergraphRefused, match=feature):
-            load_supergraph(TAGGED.replace("schema", link, 1))
-
-    def test_an_argument_from_a_context_that_nothing_sets_is_refused_with_its_field(self) -> None:
-        argument = '[{name: "a", type: "Int", context: "A__c", selection: " { id }"}]'
-        text = TAGGED.replace("at: String", f"at: String @join__field(graph: B, contextArguments: {argument})")
-        with pytest.raises(SupergraphRefused, match=r"Audit\.at\(a:\) reads the context A__c"):
-            load_supergraph(text)
-
-    def test_a_mutation_that_sets_a_context_is_refused(self) -> None:
-        text = TAGGED.replace("{ query: Query }", "{ query: Query mutation: Audit }").replace(
-            "type Audit", 'type Audit @context(name: "A__c")'
-        )
-        with pytest.raises(SupergraphRefused, match="Audit sets the context A__c"):
-            load_supergraph(text)
-
-    @pytest.mark.parametrize("version", ["v0.1", "v0.6", "v1.0"])
-    def test_another_version_of_join_is_refused(self, version: str) -> None:
-        with pytest.raises(SupergraphRefused, match=re.escape(version)):
-            load_supergraph(TAGGED.replace("join/v0.5", f"join/{version}"))
 
 
 class TestNarrowerTypes:
