@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from clusters.local.processes import free_port
+from gateway.http_protocol import Connection
 from gateway.websocket import WebSocketProtocol
 
 Json = dict[str, Any]
@@ -82,7 +83,7 @@ async def served(application: Callable[..., Awaitable[None]], **options: Any) ->
     """An ASGI application behind uvicorn as the gateway runs it, in this process; gives its port."""
     port = free_port()
     config = uvicorn.Config(
-        application, port=port, loop="none", ws=WebSocketProtocol, ws_per_message_deflate=False, log_config=None, lifespan="off",
+        application, port=port, loop="none", http=Connection, ws=WebSocketProtocol, ws_per_message_deflate=False, log_config=None, lifespan="off",
         **options,
     )  # fmt: skip
     server = uvicorn.Server(config)
