@@ -25,9 +25,10 @@ from services.business_registration.models import (
 from services.business_registration.names.decision import Decision
 from services.business_registration.names.normalise import composed
 from services.business_registration.naming import NameDecision, require_form, shown
-from services.business_registration.ownership import READ, REGISTER, may_see
+from services.business_registration.ownership import APPLICATION, READ, REGISTER, sees
 from services.business_registration.register import Business, BusinessAddress, ProgramStatus, business_of, statuses
 from services.business_registration.subgraph import service
+from services.kit.access_log import AccessLog
 from services.kit.caller import Caller
 from services.kit.database import Db
 from services.kit.feed import Feed
@@ -176,11 +177,12 @@ class Application:
     record: strawberry.Private[ApplicationRecord]
 
     @classmethod
-    async def find(cls, db: Db, caller: Caller, id: str) -> "Application | None":
+    async def find(cls, db: Db, caller: Caller, log: AccessLog, id: str) -> "Application | None":
         """The application with an identifier if the caller may see it, or None."""
         identifier = _uuid(id)
         record = await db.one(ApplicationRecord, identifier) if identifier else None
-        return application_of(record) if record and may_see(caller, record.applicant) else None
+        shown = record is not None and sees(caller, log, record.applicant, APPLICATION)
+        return application_of(record) if record and shown else None
 
     async def business(self, db: Db) -> Business | None:
         """The business that the application registered."""
@@ -294,9 +296,9 @@ async def withdraw_application(db: Db, caller: Caller, input: WithdrawApplicatio
 
 
 @service.query(scope=READ)
-async def application(db: Db, caller: Caller, id: strawberry.ID) -> Application | None:
+async def application(db: Db, caller: Caller, log: AccessLog, id: strawberry.ID) -> Application | None:
     """An application that the caller may see."""
-    return await Application.find(db, caller, id)
+    return await Application.find(db, caller, log, id)
 
 
 @service.query(scope=READ)
@@ -311,14 +313,14 @@ async def my_applications(
 
 @service.subscription(scope=READ)
 async def application_status_changed(
-    db: Db, caller: Caller, feed: Feed, id: strawberry.ID
+    db: Db, caller: Caller, log: AccessLog, feed: Feed, id: strawberry.ID
 ) -> AsyncIterator[Application]:
     """An application as it is, and again after each change, until it is final. Ends at once when there is none to see."""
     async with feed.following(ApplicationStatusChanged, str(_uuid(id))) as changes:
-        current = await Application.find(db, caller, id)
+        current = await Application.find(db, caller, log, id)
         while current is not None:
             yield current
             if current.status in FINAL:
                 return
             await anext(changes)
-            current = await Application.find(db, caller, id)
+            current = await Application.find(db, caller, log, id)

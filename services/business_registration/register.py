@@ -8,9 +8,10 @@ from sqlmodel import col, select
 from stdnum import luhn
 
 from services.business_registration.models import BusinessRecord, LegalType, Program, ProgramRecord, ProgramState
-from services.business_registration.ownership import READ, require_sight
+from services.business_registration.ownership import ADDRESS, PROGRAMS, READ, require_sight
 from services.business_registration.subgraph import service
 from services.kit import faults
+from services.kit.access_log import AccessLog
 from services.kit.caller import Caller
 from services.kit.database import Db
 from services.kit.pages import Connection, page
@@ -82,16 +83,16 @@ class Business:
         return business_of(record) if record else None
 
     @field(scope=READ)
-    def address(self, caller: Caller) -> BusinessAddress:
+    def address(self, caller: Caller, log: AccessLog) -> BusinessAddress:
         """Where the business is: for its owner and for offices."""
-        require_sight(caller, self.record.registered_by)
+        require_sight(caller, log, self.record.registered_by, ADDRESS)
         held = self.record
         return BusinessAddress(street=held.street, city=held.city, province="ON", postal_code=held.postal_code)
 
     @field(scope=READ)
-    async def programs(self, db: Db, caller: Caller) -> list[ProgramStatus]:
+    async def programs(self, db: Db, caller: Caller, log: AccessLog) -> list[ProgramStatus]:
         """What each program has decided: for its owner and for offices."""
-        require_sight(caller, self.record.registered_by)
+        require_sight(caller, log, self.record.registered_by, PROGRAMS)
         return statuses(await db.where(ProgramRecord, business_number=self.record.business_number))
 
 

@@ -17,6 +17,7 @@ from services.inspections.models import Finding, Inspection
 from services.inspections.severity import GRAVITY, Severity
 from services.inspections.subgraph import service
 from services.kit import faults
+from services.kit.access_log import AccessLog
 from services.kit.caller import Caller
 from services.kit.database import Db
 from services.kit.pages import Connection, Edge, PageInfo, decode_cursor, encode_cursor, page_size
@@ -114,21 +115,21 @@ class Business:
     registered_at: datetime = external()
 
     async def inspections(
-        self, db: Db, caller: Caller, first: int | None = None, after: str | None = None
+        self, db: Db, caller: Caller, log: AccessLog, first: int | None = None, after: str | None = None
     ) -> Connection[Inspection]:
         """Its inspections, the latest day first."""
         size = page_size(first)
         bound = decode_cursor(after, (date, str)) if after is not None else None
-        known = await access.readable(db, caller, str(self.business_number))
+        known = await access.readable(db, caller, log, str(self.business_number))
         found = sorted(await _inspections(db, self) if known else [], key=_sort_key, reverse=True)
         rest = [inspection for inspection in found if bound is None or _sort_key(inspection) < bound]
         edges = [Edge(cursor=encode_cursor(_sort_key(i)), node=i) for i in rest[:size]]
         end = edges[-1].cursor if edges else None
         return Connection(edges=edges, page_info=PageInfo(has_next_page=len(rest) > size, end_cursor=end))
 
-    async def compliance_profile(self, db: Db, caller: Caller) -> ComplianceProfile | None:
+    async def compliance_profile(self, db: Db, caller: Caller, log: AccessLog) -> ComplianceProfile | None:
         """How it stands with the laws it was inspected under; null while its registration has not arrived here."""
-        if await access.readable(db, caller, str(self.business_number)) is None:
+        if await access.readable(db, caller, log, str(self.business_number)) is None:
             return None
         inspections = await _inspections(db, self)
         confirmed = [i for i in inspections if i.status in CONFIRMED]
@@ -136,9 +137,9 @@ class Business:
         return _profile(inspections, confirmed, findings, business_days.today())
 
     @field(requires="sector registeredAt")
-    async def risk_score(self, db: Db, caller: Caller) -> RiskScore | None:
+    async def risk_score(self, db: Db, caller: Caller, log: AccessLog) -> RiskScore | None:
         """How likely grave findings are at the next visit, and why; null while its registration has not arrived here."""
-        if await access.readable(db, caller, str(self.business_number)) is None:
+        if await access.readable(db, caller, log, str(self.business_number)) is None:
             return None
         confirmed = [i for i in await _inspections(db, self) if i.status in CONFIRMED]
         groups = await _findings(db, confirmed)

@@ -23,6 +23,7 @@ from services.inspections.models import (
 )
 from services.inspections.rows import now
 from services.inspections.subgraph import service
+from services.kit.access_log import AccessLog
 from services.kit.caller import Caller
 from services.kit.database import Db
 from services.kit.inputs import Input, rule
@@ -82,9 +83,9 @@ class CancelInspectionInput(InspectionChange):
 
 
 @service.mutation(scope=access.CONDUCT)
-async def start_inspection(db: Db, caller: Caller, input: StartInspectionInput) -> Inspection:
+async def start_inspection(db: Db, caller: Caller, log: AccessLog, input: StartInspectionInput) -> Inspection:
     """Begin a visit; the caller is its inspector from now on."""
-    inspection = await _held(db, caller, input)
+    inspection = await _held(db, caller, log, input)
     if inspection.assigned_to not in (None, caller.subject):
         raise refusals.AnotherInspector()
     _move(db, inspection, Move.START, caller)
@@ -93,9 +94,9 @@ async def start_inspection(db: Db, caller: Caller, input: StartInspectionInput) 
 
 
 @service.mutation(scope=access.CONDUCT)
-async def record_findings(db: Db, caller: Caller, input: RecordFindingsInput) -> Inspection:
+async def record_findings(db: Db, caller: Caller, log: AccessLog, input: RecordFindingsInput) -> Inspection:
     """Record what was found, each finding with its item's law. A record that was sent back is kept beside the new one."""
-    inspection = await _held(db, caller, input)
+    inspection = await _held(db, caller, log, input)
     _move(db, inspection, Move.RECORD, caller)
     if inspection.assigned_to != caller.subject:
         raise refusals.AnotherInspector()
@@ -115,9 +116,9 @@ async def record_findings(db: Db, caller: Caller, input: RecordFindingsInput) ->
 
 
 @service.mutation(scope=access.REVIEW)
-async def review_inspection(db: Db, caller: Caller, input: ReviewInspectionInput) -> Inspection:
+async def review_inspection(db: Db, caller: Caller, log: AccessLog, input: ReviewInspectionInput) -> Inspection:
     """Approve a record, or send it back to its inspector. The reviewer is never the inspector."""
-    inspection = await _held(db, caller, input)
+    inspection = await _held(db, caller, log, input)
     approved = input.decision is ReviewDecision.APPROVED
     _move(db, inspection, Move.APPROVE if approved else Move.SEND_BACK, caller, input.comment)
     if inspection.assigned_to == caller.subject:
@@ -136,9 +137,9 @@ async def review_inspection(db: Db, caller: Caller, input: ReviewInspectionInput
 
 
 @service.mutation(scope=access.CONDUCT)
-async def confirm_correction(db: Db, caller: Caller, input: ConfirmCorrectionInput) -> Inspection:
+async def confirm_correction(db: Db, caller: Caller, log: AccessLog, input: ConfirmCorrectionInput) -> Inspection:
     """A finding of a reviewed inspection was put right, as an inspector saw today."""
-    inspection = await _held(db, caller, input)
+    inspection = await _held(db, caller, log, input)
     if inspection.status is not InspectionStatus.REVIEWED:
         raise _not_now(inspection)
     found = next((f for f in await _open(db, inspection) if f.item_code == input.item), None)
@@ -151,9 +152,9 @@ async def confirm_correction(db: Db, caller: Caller, input: ConfirmCorrectionInp
 
 
 @service.mutation(scope=access.REVIEW)
-async def close_inspection(db: Db, caller: Caller, input: CloseInspectionInput) -> Inspection:
+async def close_inspection(db: Db, caller: Caller, log: AccessLog, input: CloseInspectionInput) -> Inspection:
     """Close a reviewed inspection of which no finding is open."""
-    inspection = await _held(db, caller, input)
+    inspection = await _held(db, caller, log, input)
     _move(db, inspection, Move.CLOSE, caller)
     if waiting := await _open(db, inspection):
         raise refusals.OpenFindings(count=len(waiting))
@@ -162,15 +163,15 @@ async def close_inspection(db: Db, caller: Caller, input: CloseInspectionInput) 
 
 
 @service.mutation(scope=access.CONDUCT)
-async def cancel_inspection(db: Db, caller: Caller, input: CancelInspectionInput) -> Inspection:
+async def cancel_inspection(db: Db, caller: Caller, log: AccessLog, input: CancelInspectionInput) -> Inspection:
     """Cancel a visit that was not recorded."""
-    inspection = await _held(db, caller, input)
+    inspection = await _held(db, caller, log, input)
     _move(db, inspection, Move.CANCEL, caller, input.reason)
     return inspection
 
 
-async def _held(db: Db, caller: Caller, change: InspectionChange) -> Inspection:
-    """The inspection to change, locked until the transaction ends. Raises a refusal, or Faulted FORBIDDEN."""
+async def _held(db: Db, caller: Caller, log: AccessLog, change: InspectionChange) -> Inspection:
+    """The inspection to change, which is noted, locked until the transaction ends. Raises a refusal, or Faulted FORBIDDEN."""
     access.require_staff(caller)
     locked = select(Inspection).where(col(Inspection.number) == change.number).with_for_update()
     inspection: Inspection | None = await db.first(locked)
@@ -179,8 +180,10 @@ async def _held(db: Db, caller: Caller, change: InspectionChange) -> Inspection:
     if inspection.version != change.version:
         raise refusals.OutdatedVersion(version=inspection.version)
     business = await db.one(KnownBusiness, inspection.business_number)
-    if business is not None and access.owns(caller, business):
-        raise refusals.OwnBusiness(at="number")
+    if business is not None:
+        if access.owns(caller, business):
+            raise refusals.OwnBusiness(at="number")
+        log.note(business.registered_by, access.CATEGORY)
     return inspection
 
 

@@ -22,6 +22,7 @@ from services.inspections.premises import ImportedRow, Infraction, Premises, Pre
 from services.inspections.rows import Row, as_id, id_column, moment, now, one_of
 from services.inspections.severity import GRAVITY, Severity
 from services.inspections.subgraph import service
+from services.kit.access_log import AccessLog
 from services.kit.caller import Caller
 from services.kit.database import Db
 from services.kit.language import Words
@@ -160,10 +161,10 @@ class Inspection(Row, table=True):
     closed_at: datetime | None = moment(default=None, nullable=True)
 
     @classmethod
-    async def find(cls, db: Db, caller: Caller, id: str) -> "Inspection | None":
+    async def find(cls, db: Db, caller: Caller, log: AccessLog, id: str) -> "Inspection | None":
         """By id, as far as the caller may see it; None otherwise, so that nobody learns what there is."""
         found = await db.one(cls, key) if (key := as_id(id)) else None
-        return found if found and await access.may_read(db, caller, found.business_number) else None
+        return found if found and await access.may_read(db, caller, log, found.business_number) else None
 
     def business(self) -> Annotated["Business", strawberry.lazy("services.inspections.business")]:
         """The business visited."""

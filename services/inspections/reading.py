@@ -6,22 +6,27 @@ from services.inspections import access
 from services.inspections.life import InspectionStatus
 from services.inspections.models import Inspection
 from services.inspections.subgraph import service
+from services.kit.access_log import AccessLog
 from services.kit.caller import Caller
 from services.kit.database import Db
 from services.kit.pages import Connection, page
 
 
 @service.query(scope=access.READ)
-async def inspection(db: Db, caller: Caller, number: str) -> Inspection | None:
+async def inspection(db: Db, caller: Caller, log: AccessLog, number: str) -> Inspection | None:
     """An inspection by its number; null when there is none, or when it is not the caller's to see."""
     readable = access.readable_numbers(caller, col(Inspection.business_number))
-    return await db.first(select(Inspection).where(col(Inspection.number) == number, readable))
+    found: Inspection | None = await db.first(select(Inspection).where(col(Inspection.number) == number, readable))
+    if found is not None:
+        await access.note(db, caller, log, [found.business_number])
+    return found
 
 
 @service.query(scope=access.READ)
 async def inspections(
     db: Db,
     caller: Caller,
+    log: AccessLog,
     status: InspectionStatus | None = None,
     mine: bool | None = None,
     first: int | None = None,
@@ -36,4 +41,7 @@ async def inspections(
         found = found.where(col(Inspection.status) == status)
     if mine:
         found = found.where(col(Inspection.assigned_to) == caller.subject)
-    return await page(db, found, order=[col(Inspection.scheduled_for), col(Inspection.id)], first=first, after=after)
+    order = [col(Inspection.scheduled_for), col(Inspection.id)]
+    shown = await page(db, found, order=order, first=first, after=after)
+    await access.note(db, caller, log, (edge.node.business_number for edge in shown.edges))
+    return shown

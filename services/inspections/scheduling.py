@@ -16,6 +16,7 @@ from services.inspections.events import BusinessRegistered, InspectionScheduled
 from services.inspections.known_business import KnownBusiness
 from services.inspections.models import NUMBERS, Checklist, Inspection, InspectionReason, Transition
 from services.inspections.subgraph import service
+from services.kit.access_log import AccessLog
 from services.kit.caller import Caller
 from services.kit.database import Db
 from services.kit.inputs import Input, rule
@@ -89,7 +90,7 @@ class ScheduleInspectionInput(Input):
 
 
 @service.mutation(scope=access.CONDUCT)
-async def schedule_inspection(db: Db, caller: Caller, input: ScheduleInspectionInput) -> Inspection:
+async def schedule_inspection(db: Db, caller: Caller, log: AccessLog, input: ScheduleInspectionInput) -> Inspection:
     """Plan a visit with the checklist's version that is in force now."""
     access.require_staff(caller)
     business = await db.one(KnownBusiness, input.business_number)
@@ -107,6 +108,7 @@ async def schedule_inspection(db: Db, caller: Caller, input: ScheduleInspectionI
         Inspection, business_number=business.number, reason=InspectionReason.FIRST
     ):
         raise refusals.FirstInspectionExists(number=business.number)
+    log.note(business.registered_by, access.CATEGORY)
     return await _plan(
         db, business, checklist, input.reason, input.scheduled_for, by=caller.subject, inspector=input.inspector
     )

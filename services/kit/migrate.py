@@ -23,12 +23,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from services.kit import events, idempotency, inbox, settings, tables
+from services.kit import access_log, events, idempotency, inbox, settings, tables
 
 SERVICES = Path(__file__).parent.parent
 LOCK = 0x0E_D0_08  # any number that nobody else of this database uses
 # Imported so that the kit's metadata holds every table of the kit.
-KIT_TABLES = (idempotency.keys, events.Outbox.__table__, inbox.Inbox.__table__)
+KIT_TABLES = (access_log.entries, idempotency.keys, events.Outbox.__table__, inbox.Inbox.__table__)
 
 
 class NotMigrated(Exception):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from services.kit.access_log import AccessLog, Act
 from services.kit.caller import ANONYMOUS, Caller
 from services.kit.database import Database, Db
 from services.kit.language import Language
@@ -20,6 +21,7 @@ class Operation:
     caller: Caller = ANONYMOUS
     language: Language = Language.EN
     _reader: Db | None = field(default=None, init=False)
+    _log: AccessLog | None = field(default=None, init=False)
 
     @property
     def reader(self) -> Db:
@@ -27,6 +29,24 @@ class Operation:
         if self._reader is None:
             self._reader = self.database.reader()
         return self._reader
+
+    @property
+    def log(self) -> AccessLog:
+        """What the operation has read of other people's data."""
+        if self._log is None:
+            self._log = AccessLog(self.caller.subject)
+        return self._log
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether something is noted that is not committed."""
+        return self._log is not None and bool(self._log)
+
+    async def commit_log(self, fetch: str) -> None:
+        """Commit what is noted by a transaction of its own. Raises what the database raises: then no answer may leave."""
+        await self.close()  # who held one connection while waiting for another could wait for ever
+        async with self.database.transaction() as db:
+            await self.log.write(db, Act.READ, fetch)
 
     async def close(self) -> None:
         """End the reading transaction. After a mutation the next read begins anew and sees what was committed."""

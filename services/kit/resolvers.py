@@ -1,5 +1,5 @@
-"""Turns a service's plain functions into resolvers: injects `Db`, `Caller` and `Feed` by annotation, checks the scope
-first, refuses hostile text, and runs a mutation in its one transaction."""
+"""Turns a service's plain functions into resolvers: injects `Db`, `Caller`, `AccessLog` and `Feed` by annotation, checks the
+scope first, refuses hostile text, and runs a mutation in its one transaction."""
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -15,6 +15,7 @@ from strawberry.types import Info
 from strawberry.types.unset import UNSET
 
 from services.kit import faults, idempotency
+from services.kit.access_log import AccessLog, Act, only_fetch
 from services.kit.caller import Caller
 from services.kit.database import Db
 from services.kit.feed import Feed
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 Function = Callable[..., Any]
 # Annotations may be quoted, so names count as well as classes.
-_INJECTED: Mapping[Any, str] = {k: c.__name__ for c in (Db, Caller, Feed) for k in (c, c.__name__)}
+_INJECTED: Mapping[Any, str] = {k: c.__name__ for c in (Db, Caller, AccessLog, Feed) for k in (c, c.__name__)}
 _MARK = "__onedoor_field__"
 
 
@@ -58,11 +59,15 @@ def injections(function: Function) -> Mapping[str, str]:
     }
 
 
-def provide(provided: Mapping[str, str], operation: Operation, db: Db | None = None) -> dict[str, Any]:
-    """The injected arguments; `db` is a mutation's own transaction, elsewhere the operation's reader."""
+def provide(
+    provided: Mapping[str, str], operation: Operation, db: Db | None = None, log: AccessLog | None = None
+) -> dict[str, Any]:
+    """The injected arguments; `db` and `log` are a mutation's own transaction and what is committed with it, elsewhere the
+    operation's reader and what it reads."""
     sources: Mapping[str, Callable[[], Any]] = {
         "Db": lambda: db or operation.reader,
         "Caller": lambda: operation.caller,
+        "AccessLog": lambda: operation.log if log is None else log,
         "Feed": lambda: operation.feed,
     }
     return {name: sources[kind]() for name, kind in provided.items()}
@@ -146,17 +151,21 @@ def mutation(function: Function, scope: str | None, entities: "Mapping[str, Enti
         try:
             plain = _given({n: a for n, a in arguments.items() if n not in models})
             given = {**plain, **{n: validated(model, arguments[n]) for n, model in models.items() if n in arguments}}
+            key = next((k for m in given.values() if (k := getattr(m, "idempotency_key", None)) is not None), None)
             async with operation.database.transaction() as db:
-                injected = provide(provided, operation, db)
+                log = AccessLog(operation.caller.subject)
+                injected = provide(provided, operation, db, log)
 
                 async def act() -> Any:
                     return await function(**injected, **given)
 
-                key = next((k for m in given.values() if (k := getattr(m, "idempotency_key", None)) is not None), None)
                 if key is None:
-                    return await act()
-                data = {n: values(a) for n, a in arguments.items()}
-                return await idempotency.once(db, operation, kind, key, data, entities, act)
+                    result = await act()
+                else:
+                    data = {n: values(a) for n, a in arguments.items()}
+                    result = await idempotency.once(db, operation, kind, key, data, entities, act)
+                await log.write(db, Act.CHANGE, only_fetch())
+                return result
         except Refusal as refused:
             return refused.answer()
         finally:

@@ -32,6 +32,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
 from services.kit import faults, logs, metrics
+from services.kit.access_log import only_fetch, repeated_fetch
 from services.kit.caller import ANONYMOUS, Caller, from_claims
 from services.kit.database import Database, is_unavailable
 from services.kit.feed import Feed
@@ -104,7 +105,7 @@ class GraphQLView:
             if node.operation is OperationType.SUBSCRIPTION:
                 await self._stream(document, node, variables, operation, common, receive, send)
                 return kind, status, None
-            answer = await self._execute(document, node, variables, operation, _deadline(headers), receive)
+            answer = await self._execute(document, node, variables, operation, headers, receive)
             written = orjson.dumps(answer)
         except Exception as problem:
             status, answer = _refusal(problem)
@@ -191,11 +192,12 @@ class GraphQLView:
         node: OperationDefinitionNode,
         variables: dict[str, Any],
         operation: Operation,
-        deadline_s: float,
+        headers: dict[bytes, str],
         receive: Receive,
     ) -> dict[str, Any]:
         """Run an operation until its deadline, or until nobody waits for it: then it is cancelled, its statement with it, and
         its transaction is rolled back. Raises Refused DEADLINE_EXCEEDED."""
+        deadline_s = _deadline(headers)
         if deadline_s <= 0:
             raise Refused(faults.DEADLINE_EXCEEDED)
         try:
@@ -208,6 +210,8 @@ class GraphQLView:
                     operation_name=node.name.value if node.name else None,
                 )
                 done = await result if isawaitable(result) else result
+                if operation.has_looked and done.data is not None:
+                    done = await _accounted(operation, done, _fetch(node, variables, headers))
         except TimeoutError:
             raise Refused(faults.DEADLINE_EXCEEDED) from None
         finally:
@@ -315,6 +319,32 @@ def _error(error: GraphQLError, fault: faults.Fault | None) -> dict[str, Any]:
     return formed
 
 
+async def _accounted(operation: Operation, result: ExecutionResult, fetch: str) -> ExecutionResult:
+    """A result with what it shows of other people committed to the access log. Where it cannot be: an error, and no data."""
+    try:
+        await operation.commit_log(fetch)
+    except Exception as problem:
+        _LOG.warning("access_not_logged", reason=type(problem).__name__)
+        return _failed(problem)
+    return result
+
+
+def _failed(problem: Exception) -> ExecutionResult:
+    """The result of an operation that failed as a whole, for a reason that is no value of the caller's."""
+    if not isinstance(problem, faults.Faulted):
+        unavailable = is_unavailable(problem)
+        _LOG.log(30 if unavailable else 40, "operation_failed", exc_info=None if unavailable else problem)
+        problem = faults.Faulted(faults.UNAVAILABLE if unavailable else faults.INTERNAL)
+    return ExecutionResult(None, [GraphQLError(problem.fault.code, original_error=problem)])
+
+
+def _fetch(node: OperationDefinitionNode, variables: dict[str, Any], headers: dict[bytes, str]) -> str:
+    """The name of the fetch for the access log. Only one whose deadline has been set just now may be a retry."""
+    if node.operation is not OperationType.QUERY or node.loc is None or _deadline(headers) >= LONGEST_S:
+        return only_fetch()
+    return repeated_fetch(node.loc.source.body, variables, headers[b"onedoor-deadline"])
+
+
 def _deadline(headers: dict[bytes, str]) -> float:
     """Seconds that are left, none or less when it has passed: Onedoor-Deadline is Unix time in milliseconds; never more than
     our own limit, which also holds where the header cannot be read."""
@@ -405,10 +435,11 @@ async def _pump(
                 except StopAsyncIteration:
                     return
                 except Exception as problem:  # the caller may not, or the source failed: said as an error, then the end
-                    failed = GraphQLError(str(problem), path=[], original_error=problem)
-                    await _event(send, answer_of(ExecutionResult(None, [failed])))
+                    await _event(send, answer_of(_failed(problem)))
                     return
                 following = None
+                if operation.has_looked and result.data is not None:
+                    result = await _accounted(operation, result, only_fetch())
                 await _event(send, answer_of(result))
                 await operation.close()  # the next event reads what has been committed since
             elif not done:
