@@ -216,10 +216,12 @@ class TestAnEntry:
 
     async def test_is_committed_before_the_first_byte_of_the_answer(self, office: Client) -> None:
         found: list[int] = []
-        body = orjson.dumps({"query": LETTERS})
+        bodies = [orjson.dumps({"query": LETTERS})]
 
         async def receive() -> Json:
-            return {"type": "http.request", "body": body, "more_body": False}
+            if not bodies:
+                await asyncio.Event().wait()  # a client that stays
+            return {"type": "http.request", "body": bodies.pop(), "more_body": False}
 
         async def send(message: Any) -> None:
             found.append(await count(office.database, "access_entry"))
