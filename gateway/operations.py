@@ -146,7 +146,7 @@ class Operation:
 
     def introspected(self, given: dict[str, Any]) -> dict[str, Any]:
         """What the operation asks of the schema itself, by response key. Source: GraphQL specification, section 4."""
-        document = _only_introspection(self._document, self._node)
+        document = only_introspection(self._document, self._node)
         result = execute_sync(self._supergraph.api_schema, document, variable_values=given)
         return result.data or {}
 
@@ -234,7 +234,7 @@ class Operations:
             raise Invalid(faults.PARSE_FAILED, [error]) from None
 
 
-def _only_introspection(document: DocumentNode, node: OperationDefinitionNode) -> DocumentNode:
+def only_introspection(document: DocumentNode, node: OperationDefinitionNode) -> DocumentNode:
     """The document reduced to an operation that asks for __schema and __type only; its fragments stay."""
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
 

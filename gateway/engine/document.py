@@ -41,9 +41,13 @@ class Printer:
         parts = [f"... on {name} {self._selections(inner, (alias,), meanings)}" for name, inner in asked.items()]
         return f"{{ {' '.join(parts)} }}"
 
-    def _selections(self, asked: Asked, path: tuple[str, ...], meanings: _Meanings) -> str:
+    def _selections(self, asked: Asked, path: tuple[str, ...], meanings: _Meanings, *, shown: str = "") -> str:
+        """`shown` is the type as which clients see what this subgraph may know as one of a single type."""
+        here = self.supergraph.types[asked.place.type]
         parts = []
-        if self.supergraph.types[asked.place.type].abstract_in(asked.place.graph):
+        if here.abstract_in(asked.place.graph) or (
+            shown and not here.abstract and self.supergraph.types[shown].abstract
+        ):
             parts.append(TYPENAME)
         for key, entry in asked.fields.items():
             if key != TYPENAME or TYPENAME not in parts:
@@ -68,7 +72,8 @@ class Printer:
         text += entry.directives
         if entry.below is not None:
             below = meanings.below.setdefault(alias, _Meanings())
-            text += f" {self._selections(entry.below, (*path, alias), below)}"
+            shown = self.supergraph.types[asked.place.type].fields[entry.name].type_name
+            text += f" {self._selections(entry.below, (*path, alias), below, shown=shown)}"
         return text
 
     def _shape(self, asked: Asked, entry: AskedField) -> str:

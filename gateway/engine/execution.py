@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from gateway.engine.normalise import MISNAMED, TYPENAME
+from gateway.engine.normalise import TYPENAME, asked_as
 from gateway.engine.plan import Context, Entities, Fetch, Input, Lookup, Narrowed, PathPart, Plan
 from gateway.engine.sharing import Known
 
@@ -80,7 +80,7 @@ class Execution:
         if errors:
             self._faulty.add(fetch.id)
         if fetch.renames and isinstance(data, dict):
-            for rename in reversed(fetch.renames):
+            for rename in fetch.renames:
                 _rename(data, rename.path, rename.alias, rename.key)
         if isinstance(data, dict):
             for part in sent:
@@ -103,6 +103,7 @@ class Execution:
         self._answered.add(fetch.id)
         self._faulty.add(fetch.id)
         for path in self._all_places(fetch, sent):
+            path = [asked_as(part) for part in path]
             self.errors.append({**error, "path": path} if path else dict(error))
         self._stop_if_lost(fetch)
 
@@ -211,14 +212,15 @@ class Execution:
         )
         told["extensions"] = {"code": "SUBGRAPH_ERROR", **kept, "service": fetch.subgraph}
         path = error.get("path")
-        if not isinstance(path, list) or not path:
+        path = _renamed(fetch, path) if isinstance(path, list) else []
+        if not path:
             places = self._all_places(fetch, sent)[:1]
         elif not fetch.lookups:
             places = [[*place, *path] for _, place in _values(self.data, fetch.path)]
         else:
             places = self._entity_places(sent, path)
         for place in places[:MOST_LOCATED] or [[]]:
-            place = [TYPENAME if part == MISNAMED else part for part in place]
+            place = [asked_as(part) for part in place]
             self.errors.append({**told, "path": place} if place else dict(told))
 
     def _entity_places(self, sent: list[_Sent], path: list[Any]) -> list[list[str | int]]:
@@ -413,9 +415,22 @@ def _below(held: Any, inputs: tuple[Input, ...], whole: bool) -> Any:
 
 def _rename_as(alias: str, fetch: Fetch, value: Any) -> None:
     """Do the renames of a lookup to one of its repetitions."""
-    for rename in reversed(fetch.renames):
+    for rename in fetch.renames:
         if rename.path[0] == alias:
             _rename(value, rename.path[1:], rename.alias, rename.key)
+
+
+def _renamed(fetch: Fetch, path: list[Any]) -> list[Any]:
+    """A subgraph's path by the keys that its renamed fields have in the data."""
+    if not fetch.renames:
+        return path
+    keys = {(*rename.path, rename.alias): rename.key for rename in fetch.renames}
+    chain: tuple[str, ...] = ()
+    found = []
+    for part in path:
+        chain = (*chain, part) if isinstance(part, str) else chain
+        found.append(keys.get(chain, part) if isinstance(part, str) else part)
+    return found
 
 
 def _rename(value: Any, path: tuple[str, ...], alias: str, key: str) -> None:

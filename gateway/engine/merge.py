@@ -12,7 +12,7 @@ def merged(drafts: list[Draft]) -> list[Draft]:
     kept = {draft.id: draft for draft in drafts}
     while (pair := _pair(kept)) is not None:
         _absorb(kept, *pair)
-    return _numbered(kept)
+    return numbered(kept)
 
 
 def _pair(kept: dict[int, Draft]) -> tuple[Draft, Draft] | None:
@@ -39,7 +39,8 @@ def _absorb(kept: dict[int, Draft], earlier: Draft, later: Draft) -> None:
             draft.after = (draft.after - {earlier.id}) | {later.id}
 
 
-def _numbered(kept: dict[int, Draft]) -> list[Draft]:
+def numbered(kept: dict[int, Draft]) -> list[Draft]:
+    """The drafts in an order in which each follows those it waits for, with ids that say so."""
     ordered: list[Draft] = []
     done: dict[int, int] = {}
     waiting = sorted(kept.values(), key=lambda draft: draft.id)

@@ -6,6 +6,7 @@ An interface field stays one field unless an implementer cannot give it everywhe
 Key, requires and provides field sets go through the same code.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -29,7 +30,7 @@ from graphql.language import print_ast
 from gateway.engine.supergraph import Supergraph
 
 TYPENAME = "__typename"
-MISNAMED = "___typename"  # what a client calls __typename and is none
+MISNAMED = re.compile("_{2,}typename")  # what could be taken for what tells types
 
 
 @dataclass(slots=True)
@@ -61,8 +62,15 @@ class Selections:
 
 def held_as(key: str, name: str) -> str:
     """The response key under which subgraphs are asked for a field: the client's, unless it says `__typename` of another
-    field, since that one must stay what tells types."""
-    return MISNAMED if key == TYPENAME and name != TYPENAME else key
+    field, since that one must stay what tells types: then with one underscore more."""
+    return f"_{key}" if key.endswith(TYPENAME) and name != TYPENAME and MISNAMED.fullmatch(key) else key
+
+
+def asked_as(held: str | int) -> str | int:
+    """The client's response key, or index, of one under which subgraphs were asked."""
+    if isinstance(held, str) and held.endswith(TYPENAME) and held != TYPENAME and MISNAMED.fullmatch(held):
+        return held[1:]
+    return held
 
 
 def condition_variables(document: DocumentNode) -> tuple[str, ...]:

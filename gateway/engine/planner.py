@@ -94,7 +94,7 @@ class Planner:
             path=draft.path,
             roots=tuple(draft.asked.fields) if draft.asked is not None else (),
             vital=self._vital(draft.asked) if own == "mutation" and draft.asked is not None else (),
-            renames=tuple(printer.renames),
+            renames=tuple(sorted(printer.renames, key=lambda rename: -len(rename.path))),  # what is below goes first
         )
 
     def _vital(self, asked: Asked) -> tuple[str, ...]:

@@ -85,8 +85,8 @@ class Walker:
                 continue  # no value here can be of this type
             ways = self.ways(paths, selected, busy, staying=staying)
             if not ways:
-                raise NoResolvablePath(f"{selected.on}.{selected.name}")
-            if selected.children is None:
+                found += self.leaves(paths, self._by_type(selected), busy, staying=staying)
+            elif selected.children is None:
                 cheapest = min(way.cost for way in ways)
                 found.append([way for way in ways if way.cost == cheapest])
             else:
@@ -95,6 +95,19 @@ class Walker:
             exists = Selected(selections.type, TYPENAME, None, "", frozenset())
             ways = self.ways(paths, exists, busy, staying=staying)
             found = [ways] if ways else []
+        return found
+
+    def _by_type(self, selected: Selected) -> Selections:
+        """An interface's field as a field of each of its object types, where an @interfaceObject that has it is out of reach.
+
+        Raises NoResolvablePath for any other field.
+        """
+        if not self._supergraph.types[selected.on].abstract or selected.name == TYPENAME:
+            raise NoResolvablePath(f"{selected.on}.{selected.name}")
+        found = Selections(selected.on)
+        for member in sorted(self._supergraph.possible(selected.on)):
+            if selected.name in self._supergraph.types[member].fields:
+                found.fields[member, selected.key, selected.name, selected.arguments] = replace(selected, on=member)
         return found
 
     def _members(self, paths: list[Path], type_name: str) -> set[str] | None:

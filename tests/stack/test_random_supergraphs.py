@@ -38,7 +38,7 @@ def world(composer: Composer, subgraphs: Mapping[str, str], seed: int) -> World 
     if sdl is None:
         return None
     try:
-        return World(subgraphs, sdl, seed, labels=LABELS[seed % 3], faults=seed % 2 == 1)
+        return World(subgraphs, sdl, seed, labels=LABELS[seed % 3], faults=seed % 2 == 1, lost=seed % 5 < 2)
     except SupergraphRefused as refused:
         pytest.fail(f"what composes is refused: {refused}\n{subgraphs}")
 

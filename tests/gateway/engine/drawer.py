@@ -30,7 +30,13 @@ from graphql import (
 )
 
 Json = dict[str, Any]
-DEPTH = 5
+DEPTHS = (3, 5, 5, 5, 9)
+ALIASES = ("alias", "id", "name", "code", "ref", "_id_1", "__typename")  # among them what a planner may ask for itself
+META = (
+    "__schema { queryType { name kind: __typename } }",
+    '__type(name: "Query") { ...Kind } ',
+    '__type(name: "nothing") { name }',
+)
 DOUBTFUL = (OverlappingFieldsCanBeMergedRule,)  # all else is valid as it is drawn
 
 
@@ -66,18 +72,27 @@ class Drawer:
                 return drawn
 
     def _attempt(self, kind: str) -> Drawn:
-        self._budget = self._chance.choice((6, 15, 40))
+        self._budget = self._chance.choice((6, 15, 40, 40, 80))
         self._fragments: list[str] = []
         self._open: list[tuple[str, str, _Scope]] = []  # fragments that can be spread again
         self._variables: dict[str, tuple[str, Any]] = {}
         root = self._schema.query_type if kind == "query" else self._schema.mutation_type
         assert root is not None
-        body = self._selections(root, _Scope(), DEPTH, root=True)
+        body = self._selections(root, _Scope(), self._chance.choice(DEPTHS), root=True)
+        if kind == "query" and self._some(0.05):
+            body = self._with_meta(body)
         used = " ".join((body, *self._fragments))
         named = {n: v for n, v in self._variables.items() if f"${n}" in used}
         declared = ", ".join(f"${name}: {type_}" for name, (type_, _) in named.items())
         text = " ".join((f"{kind} Drawn{f'({declared})' if declared else ''} {body}", *self._fragments))
         return Drawn(text, {n: v for n, (_, v) in named.items() if v is not ...})
+
+    def _with_meta(self, body: str) -> str:
+        """What is asked of the schema itself, among the rest."""
+        meta = self._chance.choice(META)
+        if "...Kind" in meta:
+            self._fragments.append(f"fragment Kind on __Type {{ kind{self._condition()} name }}")
+        return f"{{ {self._chance.choice(('', 'meta: '))}{meta} {body[1:]}"
 
     def _some(self, part: float) -> bool:
         return self._chance.random() < part
@@ -134,9 +149,9 @@ class Drawer:
 
     def _key(self, name: str, meaning: tuple[str, str, str], scope: _Scope) -> str:
         """A response key: the name, a free alias, or, rarely, an alias that is another field's name."""
-        key = self._chance.choice((name, name, name, f"{name[:2]}_x", "alias", "id", "name", "__typename"))
-        if key in ("id", "name", "__typename") and not self._some(0.2):
-            key = name
+        key = name
+        if self._some(0.35):
+            key = self._chance.choice((f"{name[:2]}_x", *(["alias"] if self._some(0.6) else ALIASES)))
         number = 0
         while not _mergeable(scope.meanings.setdefault(key, meaning), meaning):
             number += 1
@@ -186,15 +201,21 @@ class Drawer:
         return f"({', '.join(given)})" if given else ""
 
     def _given(self, type_: Any) -> str:
-        if self._some(0.4):
-            for name, (held, _) in self._variables.items():
-                if held == str(type_) and self._some(0.5):
-                    return f"${name}"
-            name = f"v{len(self._variables)}"
-            missing = not isinstance(type_, GraphQLNonNull) and self._some(0.15)
-            self._variables[name] = (str(type_), ... if missing else self._plain(type_))
-            return f"${name}"
-        return self._literal(type_)
+        if not self._some(0.4):
+            return self._literal(type_)
+        for name, (held, _) in self._variables.items():
+            if held == str(type_) and self._some(0.5):
+                return f"${name}"
+        name = f"v{len(self._variables)}"
+        certain = isinstance(type_, GraphQLNonNull)
+        missing, declared = not certain and self._some(0.15), str(type_)
+        self._variables[name] = (declared, None)  # taken, also while its default is drawn
+        if self._some(0.2):  # with a default, what may not be null can be left out
+            nullable = type_.of_type if certain else type_
+            default = _literal(self._present(nullable), nullable)
+            declared, missing = f"{nullable} = {default}", missing or self._some(0.5)
+        self._variables[name] = (declared, ... if missing else self._plain(type_))
+        return f"${name}"
 
     def _plain(self, type_: Any) -> Any:
         """A value as JSON."""
@@ -211,17 +232,30 @@ class Drawer:
             return {
                 name: self._plain(item.type)
                 for name, item in type_.fields.items()
-                if is_required_input_field(item) or self._some(0.6)
+                if is_required_input_field(item) or self._some(0.4)
             }
-        choices: Json = {"Int": 7, "Float": 0.5, "Boolean": True, "String": 't"e\nx'}
+        choices: Json = {"Int": self._chance.choice((1, 2, 7)), "Float": 0.5, "Boolean": True, "String": 't"e\nx'}
         if type_.name == "ID":
             return self._chance.choice(self._ids)
         return choices.get(type_.name, {"any": [1, None]})
 
     def _literal(self, type_: Any) -> str:
+        """A value as a GraphQL literal, seldom with variables in it."""
         if isinstance(type_, GraphQLNonNull):
-            return _literal(self._present(type_.of_type), type_.of_type)
-        return _literal(self._plain(type_), type_)
+            type_ = type_.of_type
+        elif self._some(0.15):
+            return "null"
+        if isinstance(type_, GraphQLList) and self._some(0.7):
+            return f"[{', '.join(self._given(type_.of_type) for _ in range(self._chance.choice((0, 1, 2))))}]"
+        if isinstance(type_, GraphQLInputObjectType) and self._some(0.7):
+            self._budget -= 1
+            given = (
+                f"{name}: {self._given(item.type)}"
+                for name, item in type_.fields.items()
+                if is_required_input_field(item) or (self._budget > 0 and self._some(0.5))
+            )
+            return f"{{{', '.join(given)}}}"
+        return _literal(self._present(type_), type_)
 
 
 def _literal(value: Any, type_: Any) -> str:

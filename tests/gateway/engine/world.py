@@ -30,6 +30,7 @@ from graphql import (
     KnownArgumentNamesRule,
     NoUndefinedVariablesRule,
     NoUnusedVariablesRule,
+    OperationDefinitionNode,
     OverlappingFieldsCanBeMergedRule,
     PossibleFragmentSpreadsRule,
     ProvidedRequiredArgumentsRule,
@@ -53,6 +54,7 @@ from gateway.engine.normalise import condition_variables
 from gateway.engine.planner import NoResolvablePath, plan_operation
 from gateway.engine.projection import Projection
 from gateway.engine.supergraph import Supergraph, load_supergraph
+from gateway.operations import only_introspection
 from tests.gateway.engine.parts import Part
 
 Json = dict[str, Any]
@@ -70,7 +72,7 @@ RULES = (  # those that a plan could break
     ValuesOfCorrectTypeRule,
     VariablesInAllowedPositionRule,
 )
-ROWS = 4  # of each type
+ROWS, LOST = 4, 1  # of each type; the one that may be lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class World:
     faults: bool = False
     away: frozenset[str] = frozenset()
     plain: bool = False
+    lost: bool = False
     sent: list[tuple[str, Json]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
 
@@ -117,6 +120,9 @@ class World:
         self._values: dict[tuple[Row, str, str], Any] = {}
         self._found: dict[tuple[str, str], list[GraphQLField]] = {}
         self._identifying = self._keys()
+        self._gone = self._losable() if self.lost else {}
+        if self.lost:
+            self.away = frozenset(f"{part} {type_} {LOST}" for part, type_ in self._gone.values())
         self._overridden = {
             (source, *place)
             for part in self.parts.values()
@@ -132,7 +138,9 @@ class World:
     # -- the data
 
     def value(self, row: Row, name: str, arguments: Json) -> Any:
-        """What a field is: rows, lists, leaves, None."""
+        """What a field is: rows, lists, leaves, None. An argument named `hidden` is one that clients do not see, and of no
+        effect."""
+        arguments = _shown(arguments)
         text = orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS).decode()
         known = (row, name, text)
         if known not in self._values:
@@ -142,8 +150,10 @@ class World:
         return self._values[known]
 
     def _draw(self, chance: random.Random, types: list[Any], row: Row, name: str, text: str) -> Any:
+        if row.number == LOST and (row.type, name) in self._gone:
+            return None
         certain = any(isinstance(t, GraphQLNonNull) for t in types) or (row.type, name) in self._identifying
-        if self.faults and chance.random() < 0.06 and self._may_fail(row.type, name.partition(".")[0], types):
+        if self.faults and chance.random() < 0.06 and self._may_fail(row.type, name.partition(".")[0]):
             return GraphQLError(f"{row.type}.{name} fails")
         types = [t.of_type if isinstance(t, GraphQLNonNull) else t for t in types]
         if not certain and (row.number == ROWS - 1 if self.plain else chance.random() < 0.15):
@@ -162,14 +172,39 @@ class World:
             if certain:
                 raise AssertionError(f"{row.type}.{name} can be of no type")
             return None
+        kind = chance.choice(possible)
+        if kind in self.supergraph.roots.values():
+            return Row(kind, 0)  # there is one of it
         told_apart = (row.type, name) in self._identifying
-        return Row(chance.choice(possible), row.number if told_apart else chance.randrange(ROWS))
+        return Row(kind, row.number if told_apart else chance.randrange(ROWS))
 
-    def _may_fail(self, type_name: str, name: str, types: list[Any]) -> bool:
+    def _losable(self) -> dict[tuple[str, str], tuple[str, str]]:
+        """Fields that are all null in a row which a subgraph does not find, by type and name, with that subgraph and the type:
+        nobody else has them or needs them, and nothing else is found by way of that subgraph."""
+        found: dict[tuple[str, str], tuple[str, str]] = {}
+        for name, declared in self.supergraph.types.items():
+            holders = [part for part in self.parts.values() if part.keys.get(name)]
+            told = {tuple(print_ast(fields) for fields, _ in part.keys[name]) for part in holders}
+            abstract = any(self.supergraph.types[i].interface_object_in for i in declared.interfaces)
+            if declared.kind != "object" or len(told) != 1 or len(next(iter(told))) != 1 or abstract:
+                continue
+            for part in holders:
+                own = [(name, field) for field in declared.fields if self._only_in(part, name, field)]
+                held = [(name, field) for field in declared.fields if part.field(name, field)]
+                keyed = [place for place in held if place in self._identifying]
+                if len(own) + len(keyed) == len(held) and own:
+                    found |= dict.fromkeys(own, (part.name, name))
+        return found
+
+    def _only_in(self, part: Part, name: str, field: str) -> bool:
+        holders = [other for other, _ in self._holders(name, field)]
+        return holders == [part] and (name, field) not in self._identifying and self._may_fail(name, field)
+
+    def _may_fail(self, type_name: str, name: str) -> bool:
         """Whether a field can fail without a subgraph and the whole differing rightly in what else is null then: nothing
         needs it, and its nullability is the same everywhere."""
         needed = any(re.search(rf"\b{name}\b", print_ast(s)) for p in self.parts.values() for s in p.field_sets)
-        return not needed and len({str(t) for t in types}) == 1
+        return not needed and len({str(found.type) for found in self._definitions(type_name, name)}) == 1
 
     def _leaf(self, chance: random.Random, types: list[Any], row: Row, name: str, text: str) -> Any:
         if isinstance(types[0], GraphQLEnumType):
@@ -256,7 +291,7 @@ class World:
             above = [rows[at[:n]] for n in range(len(at) - 1, -1, -1) if at[:n] in rows]
             arguments |= self._told(row, info.field_name, above)
             if row.type == "Mutation":
-                calls.append(f"{info.field_name} {arguments}")
+                calls.append(f"{info.field_name} {_shown(arguments)}")
             return self.value(row, info.field_name, arguments)
 
         done = execute_sync(
@@ -316,7 +351,7 @@ class World:
                 return [self._entity(part, sent) for sent in arguments["representations"]]
             held = source or Held(Row(info.parent_type.name, 0))
             if held.row.type == "Mutation":
-                self.calls.append(f"{info.field_name} {arguments}")
+                self.calls.append(f"{info.field_name} {_shown(arguments)}")
             return self._resolved(part, held, info.parent_type, info.field_name, arguments)
 
         done = execute_sync(
@@ -341,13 +376,11 @@ class World:
             for type_name in self.concrete(name):
                 for number in range(ROWS):
                     row = Row(type_name, number)
-                    if f"{part.name} {type_name} {number}" in self.away:
-                        continue
                     if self._holds(sent, row, fields):
+                        if f"{part.name} {type_name} {number}" in self.away:
+                            return None
                         known = isinstance(part.schema.type_map.get(type_name), GraphQLObjectType)
                         return Held(row, sent=sent) if known or name in part.interface_objects else None
-        if self.away:
-            return None
         raise Strict(f"{part.name} finds no {name} by {sent}")
 
     def _holds(self, sent: Any, row: Any, fields: SelectionSetNode) -> bool:
@@ -404,9 +437,7 @@ class World:
         self.sent, self.calls = [], []
         operation = get_operation_ast(document)
         assert operation is not None
-        coerced = get_variable_values(self.supergraph.api_schema, operation.variable_definitions or (), variables)
-        assert not isinstance(coerced, list), coerced
-        conditions = {n: coerced.coerced[n] for n in condition_variables(document) if n in coerced.coerced}
+        conditions = self.conditions(document, operation, variables)
         try:
             plan = plan_operation(self.supergraph, document, operation, conditions, self.labels)
         except NoResolvablePath as error:
@@ -416,7 +447,20 @@ class World:
             for request in execution.ready():
                 execution.receive(request.fetch, self.serve(request))
         projection = Projection(self.supergraph.api_schema, document, operation, conditions)
+        if projection.introspects:
+            meta = execute_sync(
+                self.supergraph.api_schema, only_introspection(document, operation), variable_values=variables
+            )
+            execution.data.update(meta.data or {})
         return projection.project(execution.data, execution.errors), execution.errors, str(plan)
+
+    def conditions(
+        self, document: DocumentNode, operation: OperationDefinitionNode, variables: Json
+    ) -> dict[str, bool]:
+        """The values of the variables that decide about fields."""
+        coerced = get_variable_values(self.supergraph.api_schema, operation.variable_definitions or (), variables)
+        assert not isinstance(coerced, list), coerced
+        return {n: coerced.coerced[n] for n in condition_variables(document) if n in coerced.coerced}
 
     def difference(self, text: str, variables: Json) -> str | None:
         """How the gateway's answer to an operation differs from the judge's; None when it does not."""
@@ -432,6 +476,10 @@ class World:
         if orjson.dumps(data) != orjson.dumps(expected) or not alike:
             return f"expected {expected}\ngot      {data}\nerrors   {errors[:3]}\n{plan}"
         return None
+
+
+def _shown(arguments: Json) -> Json:
+    return {name: given for name, given in arguments.items() if name != "hidden"}
 
 
 def _stands(data: Any, place: Place) -> bool:
