@@ -89,11 +89,15 @@ class Projection:
         self.introspects = any(shown.name in ("__schema", "__type") for shown in self._selection.of(root.name))
 
     def project(self, data: Json, errors: list[Json]) -> Json | None:
-        """The client's data; None when a null bubbled up to the top. Adds an error where a null has no other reason."""
+        """The client's data; None when a null bubbled up to the top. Adds an error where a null has no other reason; what is
+        told of a field that only the planner asked for is told of the value that it belongs to."""
         try:
-            return self._shaper.shape(data)
+            answer: Json | None = self._shaper.shape(data)
         except Unusual:
-            return self.carefully(data, errors)
+            answer = self.carefully(data, errors)
+        for error in errors:
+            _place(error, answer)
+        return answer
 
     def carefully(self, data: Json, errors: list[Json]) -> Json | None:
         """What `project` gives, found value by value with the path of each."""
@@ -162,6 +166,9 @@ class Projection:
         answer: Json = {}
         for shown in selection.of(type_name):
             if shown.name == TYPENAME:
+                if is_abstract_type(self._schema.type_map[type_name]):  # no subgraph said which
+                    _explain((path, shown.key), errors, type_name, TYPENAME)
+                    raise _Bubble
                 answer[shown.key] = type_name
                 continue
             if shown.name in ("__schema", "__type") and path is None:
@@ -220,6 +227,23 @@ def _named(type_: Any) -> Any:
     while isinstance(type_, GraphQLNonNull | GraphQLList):
         type_ = type_.of_type
     return type_
+
+
+def _place(error: Json, answer: Json | None) -> None:
+    """End an error's path where the client's answer has no such field."""
+    here: Any = answer
+    path = error.get("path", ())
+    for index, part in enumerate(path):
+        if not isinstance(here, dict | list):
+            return  # what is below a null cannot be told
+        try:
+            here = here[part]
+        except (LookupError, TypeError):
+            if index:
+                error["path"] = path[:index]
+            else:
+                del error["path"]
+            return
 
 
 def _explain(path: Path, errors: list[Json], owner: str, name: str) -> None:
