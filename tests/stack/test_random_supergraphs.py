@@ -1,4 +1,5 @@
-"""Random supergraphs: a plain schema split over two to six strict subgraphs answers like the plain schema.
+"""Random supergraphs: a plain schema split over two to six strict subgraphs answers like the plain schema; and when one
+of them does not answer, nothing is lost that did not depend on it.
 
 `ONEDOOR_FUZZ_SUPERGRAPHS` and `ONEDOOR_FUZZ_SEED` say how many and from where. A failing one is shown small, as SDLs and an
 operation that can be put into `tests/gateway/engine/cases`.
@@ -14,6 +15,7 @@ from gateway.engine.supergraph import SupergraphRefused
 from tests.gateway.engine import case_files
 from tests.gateway.engine.composer import Composer
 from tests.gateway.engine.drawer import Drawer, Drawn
+from tests.gateway.engine.outages import lost_too_much
 from tests.gateway.engine.shrink import least_subgraphs, shrunk
 from tests.gateway.engine.splitter import Splitter
 from tests.gateway.engine.test_random_operations import PROVINCE
@@ -79,6 +81,11 @@ class TestRandomSupergraphs:
             drawn = Drawer(schema, seed * 1000 + number).operation(kind)
             if found.difference(drawn.text, drawn.variables):
                 pytest.fail(f"split {seed}, operation {number}:\n{small(composer, found, seed, drawn)}")
+            asked = sorted({subgraph for subgraph, _ in found.sent})
+            if kind == "query" and not found.faults and asked:
+                away = asked[number % len(asked)]
+                told = lost_too_much(found, drawn.text, drawn.variables, away)
+                assert told is None, f"split {seed}, operation {number}: {drawn.text} {drawn.variables}\n{told}"
 
 
 class TestWhatIsCommitted:

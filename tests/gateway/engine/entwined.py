@@ -413,10 +413,10 @@ def _unresolvable(split: "Splitter") -> None:
             if held is None or sub in (split.old, split.hubs[entity]) or (sub, entity) in split.keyed:
                 continue
             stub = {n for k in split.keys[sub, entity] for n in k.split()}.issuperset(held.fields)
-            if stub and split.some(0.4):
-                held.directives = [d.replace('")', '", resolvable: false)') for d in held.directives]
-            elif len(split.keys[sub, entity]) > 1 and split.some(0.3):
-                number = split.chance.randrange(len(held.directives))
+            keys = [number for number, text in enumerate(held.directives) if text.startswith("@key")]
+            if not (stub and split.some(0.4)):
+                keys = split.chance.sample(keys, 1) if len(keys) > 1 and split.some(0.3) else []
+            for number in keys:
                 held.directives[number] = held.directives[number].replace('")', '", resolvable: false)')
 
 

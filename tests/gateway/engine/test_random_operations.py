@@ -10,6 +10,7 @@ import pytest
 from graphql import parse, validate
 
 from tests.gateway.engine.drawer import Drawer, Drawn
+from tests.gateway.engine.outages import lost_too_much
 from tests.gateway.engine.shrink import shrunk
 from tests.gateway.engine.world import World
 
@@ -44,6 +45,15 @@ class TestRandomOperations:
             drawn = Drawer(world.supergraph.api_schema, seed).operation(kind)
             if world.difference(drawn.text, drawn.variables):
                 pytest.fail(f"operation {seed}: {small(world, drawn)}")
+
+
+class TestOutages:
+    @pytest.mark.parametrize("away", ["accounts", "parties", "reviews", "shop", "stock"])
+    def test_without_a_subgraph_only_what_depends_on_it_is_lost(self, worlds: list[World], away: str) -> None:
+        for seed in range(FIRST, FIRST + 60):
+            drawn = Drawer(worlds[0].supergraph.api_schema, seed).operation()
+            told = lost_too_much(worlds[0], drawn.text, drawn.variables, away)
+            assert told is None, f"operation {seed}: {drawn.text} {drawn.variables}\n{told}"
 
 
 class TestTheTrial:
