@@ -5,8 +5,8 @@ from datetime import datetime
 
 import strawberry
 from sqlmodel import col, select
-from stdnum import luhn
 
+from services.business_registration.identifiers import is_business_number
 from services.business_registration.models import BusinessRecord, LegalType, Program, ProgramRecord, ProgramState
 from services.business_registration.ownership import ADDRESS, PROGRAMS, READ, require_sight
 from services.business_registration.subgraph import service
@@ -130,7 +130,7 @@ def statuses(records: list[ProgramRecord]) -> list[ProgramStatus]:
 async def business(db: Db, business_number: strawberry.ID) -> Business | None:
     """A business by its number. Raises BAD_USER_INPUT for a text that is no business number."""
     number = business_number.replace(" ", "")
-    if not (len(number) == 9 and number.isascii() and number.isdecimal() and luhn.is_valid(number)):
+    if not is_business_number(number):
         raise faults.Faulted(
             faults.BAD_USER_INPUT,
             field="businessNumber",

@@ -16,6 +16,7 @@ import structlog
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
 from faststream.nats.annotations import NatsMessage
+from nats.js.api import ConsumerConfig
 from sqlalchemy import func, select, update
 
 from services.kit import metrics
@@ -29,6 +30,9 @@ STREAM = "ONEDOOR"
 AT_ONCE = 100
 IDLE_S = 1.0
 LONGEST_PAUSE_S = 30.0
+ACK_WAIT_S = (
+    10.0  # after it, an event that a process took comes again: that process is dead, or its database is very slow
+)
 RELAY_LOCK = 0x0E_D0_09
 _LOG = structlog.get_logger(__name__)
 AWAY = (OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error)
@@ -180,12 +184,17 @@ class Bus:
         await self.relay.run()
 
     def _consume(self, event: type[Event]) -> None:
-        """A durable consumer that commits each event to the inbox and then acknowledges it."""
+        """A durable consumer that commits each event to the inbox and then acknowledges it.
+
+        The server gives out one at a time: what a process took and died with comes again before anything after it, and what
+        two processes take is taken in order.
+        """
         durable = f"{self._service.name}-{event.type.replace('.', '-')}"
         subscribe = self.broker.subscriber(
             subject_of(event.type),
             stream=self._stream,
             durable=durable,
+            config=ConsumerConfig(max_ack_pending=1, ack_wait=ACK_WAIT_S),
             pull_sub=one_by_one(),
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
