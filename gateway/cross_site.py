@@ -31,7 +31,8 @@ def may_open_socket(headers: Mapping[bytes, bytes], trusted_origins: Container[b
     origin = headers.get(b"origin")
     if origin is None or origin in trusted_origins or headers.get(b"sec-fetch-site") == b"same-origin":
         return True
-    return origin.partition(b"://")[2].lower() == headers.get(b"host", b"").lower()
+    authority = origin.partition(b"://")[2].lower()
+    return authority != b"" and authority == headers.get(b"host", b"").lower()
 
 
 def refuse_unasked(headers: Mapping[bytes, bytes], trusted_origins: Container[bytes] = ()) -> None:

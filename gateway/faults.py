@@ -139,13 +139,6 @@ TOO_MANY_SOCKETS = _fault(
     "This gateway takes no further WebSocket now. Try again in a little while, or send the operation as POST.",
     "Cette passerelle n’accepte plus de WebSocket pour le moment. Réessayez dans un instant, ou envoyez l’opération par POST.",
 )
-SUBSCRIBER_TOO_SLOW = _fault(
-    "SUBSCRIBER_TOO_SLOW",
-    408,
-    "Events were not taken for {seconds} seconds, so the subscription has ended. Read the state anew, then subscribe again.",
-    "Des événements n’ont pas été pris pendant {seconds} secondes; l’abonnement a donc pris fin. Relisez l’état, puis "
-    "abonnez-vous de nouveau.",
-)
 SUBSCRIPTION_TOO_LONG = _fault(
     "SUBSCRIPTION_TOO_LONG",
     408,

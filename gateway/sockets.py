@@ -5,6 +5,7 @@ operations. What a message means is `transport_ws.py`'s matter; here are the soc
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -133,7 +134,8 @@ class _Socket:
                 operation.gone.set()
         metrics.SOCKETS_CLOSED.labels(closing.code if closing else "client").inc()
         if closing is not None:
-            await self._send(_close(closing))
+            with contextlib.suppress(OSError):  # the client was quicker
+                await self._send(_close(closing))
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def end(self, closing: Closing) -> None:
@@ -154,7 +156,7 @@ class _Socket:
             async with asyncio.timeout(self._gateway.settings.streams.slow_ms / 1000), self._sending:
                 await self._send({"type": "websocket.send", "text": text})
         except TimeoutError:
-            self.end(Closing(Code.TOO_SLOW, own.SUBSCRIBER_TOO_SLOW.code))
+            self.end(Closing(Code.TOO_SLOW, faults.SUBSCRIBER_TOO_SLOW.code))
         except OSError:
             pass  # it has gone, which is heard of elsewhere
 
@@ -286,8 +288,8 @@ class SocketExchange(Exchange):
         await self._tell("complete")
 
     async def fail(self, error: Json) -> None:
-        if self.codes == [own.SUBSCRIBER_TOO_SLOW.code]:  # no message would be taken; the close frame says it
-            self._end(Closing(Code.TOO_SLOW, own.SUBSCRIBER_TOO_SLOW.code))
+        if self.codes == [faults.SUBSCRIBER_TOO_SLOW.code]:  # no message would be taken; the close frame says it
+            self._end(Closing(Code.TOO_SLOW, faults.SUBSCRIBER_TOO_SLOW.code))
         else:
             await self._tell("error", orjson.dumps([error]))
 

@@ -135,7 +135,7 @@ def _ending(
             exchange.codes = [lost.fault.code]
             return exchange.fail(of_subgraph(lost.fault, subgraph, exchange.request_id, exchange.language))
         case TooSlow():
-            return _fail(exchange, own.SUBSCRIBER_TOO_SLOW, seconds=streams.slow_ms / 1000)
+            return _fail(exchange, faults.SUBSCRIBER_TOO_SLOW)
         case problem:
             _LOG.error("fault", exc_info=problem)
             return _fail(exchange, faults.INTERNAL)

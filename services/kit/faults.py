@@ -116,6 +116,12 @@ DEADLINE_EXCEEDED = _fault(
     "The answer took too long. Nothing more will happen; you may try again.",
     "La réponse a trop tardé. Rien d’autre ne se produira; vous pouvez réessayer.",
 )
+SUBSCRIBER_TOO_SLOW = _fault(
+    "SUBSCRIBER_TOO_SLOW",
+    408,
+    "Events were not taken as fast as they came, so the subscription has ended. Read the state anew, then subscribe again.",
+    "Les événements n’ont pas été pris assez vite; l’abonnement a donc pris fin. Relisez l’état, puis abonnez-vous de nouveau.",
+)
 UNAVAILABLE = _fault(
     "SERVICE_UNAVAILABLE",
     503,

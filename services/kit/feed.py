@@ -10,14 +10,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from services.kit import faults
 from services.kit.events import Event
 
 E = TypeVar("E", bound=Event)
 WAITING = 100  # events a slow listener may lag behind before it is cut off
 
 
-class LaggedBehind(Exception):
+class LaggedBehind(faults.Faulted):
     """The listener took events more slowly than they came."""
+
+    def __init__(self) -> None:
+        super().__init__(faults.SUBSCRIBER_TOO_SLOW)
 
 
 class Feed:

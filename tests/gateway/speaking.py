@@ -83,9 +83,16 @@ async def served(application: Callable[..., Awaitable[None]], **options: Any) ->
     """An ASGI application behind uvicorn as the gateway runs it, in this process; gives its port."""
     port = free_port()
     config = uvicorn.Config(
-        application, port=port, loop="none", http=Connection, ws=WebSocketProtocol, ws_per_message_deflate=False, log_config=None, lifespan="off",
+        application,
+        port=port,
+        loop="none",
+        http=Connection,
+        ws=WebSocketProtocol,
+        ws_per_message_deflate=False,
+        log_config=None,
+        lifespan="off",
         **options,
-    )  # fmt: skip
+    )
     server = uvicorn.Server(config)
     running = asyncio.ensure_future(server._serve())
     async with asyncio.timeout(PATIENCE_S):

@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 import io
 import json
+import logging.handlers
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from queue import SimpleQueue
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -454,3 +457,80 @@ class TestAnyFrames:
                     code = client.socket.close_code
                     assert code in (1000, 4400, 4401, 4409, 4429), (messages, code)
             assert all(line["status"] in (200, 400, 499) for line in await it.logged(0))
+
+
+def frame(first: int, masked: bool, payload: bytes) -> bytes:
+    """A frame by its first byte (its end, reserved bits and kind), under a mask of zeros or none."""
+    return bytes([first, (0x80 if masked else 0) | len(payload)]) + (bytes(4) if masked else b"") + payload
+
+
+INIT = b'{"type":"connection_init"}'
+OURS = {1000, 1002, 1007, 1009, 4400, 4401, 4429}
+_bytes = st.binary(max_size=20) | st.sampled_from([b'{"type":"ping"}', INIT, b"\xff", b"\x03\xe8", b"\x03\xee"])
+_known = [
+    frame(0x81, True, INIT), frame(0x01, True, b"{"), frame(0x80, True, b"}"), frame(0x81, True, b"\xff"),
+    bytes([0x81, 0xFF]) + b"\x7f" * 8 + bytes(4), bytes([0x89, 0xFE, 1, 0]) + bytes(260),
+]  # fmt: skip
+_frames = st.builds(frame, st.integers(0, 255), st.booleans() | st.just(True), _bytes) | st.sampled_from(_known)
+
+
+class TestAnyBytes:
+    @settings(max_examples=40, deadline=None)
+    @given(st.lists(st.lists(_frames, max_size=6), min_size=1, max_size=4))
+    def test_are_met_by_a_close_code_and_leave_no_trace(self, conversations: list[list[bytes]]) -> None:
+        asyncio.run(self._talk(conversations))
+
+    async def _talk(self, conversations: list[list[bytes]]) -> None:
+        faults = metrics.SOCKETS_CLOSED.labels(1011)._value.get()
+        handler = logging.handlers.QueueHandler(queue := SimpleQueue[logging.LogRecord]())
+        handler.setLevel(logging.WARNING)
+        logging.getLogger().addHandler(handler)
+        try:
+            async with house() as it:
+                for frames in conversations:
+                    content = b"".join(frames)
+                    said = {int.from_bytes(content[at : at + 2], "big") for at in range(len(content))}
+                    code = await self._send(it.port, content)
+                    assert code in OURS or code in said or code is None  # a client's own code is echoed
+        finally:
+            logging.getLogger().removeHandler(handler)
+        assert queue.empty()
+        assert metrics.SOCKETS_CLOSED.labels(1011)._value.get() == faults
+
+    @staticmethod
+    async def _send(port: int, content: bytes) -> int | None:
+        """Send bytes after the handshake and hang up. Returns the close code; None when the connection was reset under it."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            b"GET /graphql?token=secret HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+            b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
+        )
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+        writer.write(content)
+        writer.write(frame(0x88, True, b"\x03\xe8"))
+        try:
+            async with asyncio.timeout(10):
+                while await reader.readexactly(1) != b"\x88":  # which is in no message that came before
+                    pass
+                head = await reader.readexactly(1)
+                return int.from_bytes(await reader.readexactly(2), "big") if head != b"\0" else 1000
+        except ConnectionError:
+            return None
+        finally:
+            writer.close()
+
+
+class TestServerSentEvents:
+    async def test_end_by_name_when_the_token_ends(self) -> None:
+        token = tokens.token(audience="onedoor", exp=int(time.time()) - LEEWAY_S + 2)
+        async with house() as it, httpx.AsyncClient(trust_env=False, timeout=20) as client:
+            it.books.play = endless = Endless("A")
+            asks = {"Accept": "text/event-stream", "Authorization": f"Bearer {token}"}
+            reply = await client.post(f"http://127.0.0.1:{it.port}/graphql", json={"query": ADDED}, headers=asks)
+            assert reply.text.count("event: next") == 2
+            assert "UNAUTHENTICATED" in reply.text
+            assert reply.text.endswith("event: complete\ndata:\n\n")
+            await endless.hung_up.wait()
+            (line,) = await it.logged(1)
+            assert (line["transport"], line["events"], line["codes"]) == ("sse", 1, ["UNAUTHENTICATED"])

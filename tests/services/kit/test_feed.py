@@ -68,7 +68,7 @@ class TestFollowing:
         async with feed.following(LakeFroze, "erie") as events:
             for n in range(WAITING + 1):
                 feed.publish(LakeFroze(lake="erie", n=n))
-            with pytest.raises(LaggedBehind):
+            with pytest.raises(LaggedBehind, match="SUBSCRIBER_TOO_SLOW"):
                 async for _ in events:
                     pass
 
