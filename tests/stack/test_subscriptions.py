@@ -84,7 +84,7 @@ class TestAClientOfEachProtocol:
     @staticmethod
     def _check_upstream(publisher: Publisher, upstream: str) -> None:
         """Four subscriptions began, with the headers that every fetch carries, and each has ended."""
-        began, ended = [], []
+        began, ended = list[dict[str, Any]](), list[str]()
         while len(ended) < 4 or len(began) < 4:
             line = publisher.said()
             began += [line] if "headers" in line else []
