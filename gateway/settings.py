@@ -33,7 +33,7 @@ class Limits:
     fields: int = 5_000
     directives: int = 5
     cost: int = 100_000
-    list_size: int = 10
+    list_size: int = 5
 
 
 @dataclass(frozen=True, slots=True)

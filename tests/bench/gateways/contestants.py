@@ -18,6 +18,7 @@ PEERS = Path(__file__).parent / "peers"
 ROOT = Path(__file__).parents[3]
 OURS = "One Door"
 NODE_MAJOR = 22  # Hive Gateway asks for it
+PASSED_ON = ["authorization", "accept-language", "x-request-id", "onedoor-deadline"]  # what services hear of a caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,9 @@ def hive_router(binary: str) -> Command:
             "supergraph": {"source": "file", "path": str(supergraph)},
             "http": {"host": "127.0.0.1", "port": port, "workers": 1},
             "traffic_shaping": {"all": {"dedupe_enabled": False}},
-            "headers": {"all": {"request": [{"propagate": {"named": "authorization"}}]}},
+            "headers": {"all": {"request": [{"propagate": {"named": PASSED_ON}}]}},
+            "subscriptions": {"enabled": True},
+            "error_masking": {"enabled": False},  # services tell callers nothing that they may not know
             "log": {"level": "error"},
         }
         folder = supergraph.parent / f"hive-router-{port}"

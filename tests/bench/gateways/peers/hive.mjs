@@ -1,14 +1,21 @@
-// Hive Gateway: de-duplication of requests in flight off, the caller's token passed on.
+// Hive Gateway: de-duplication of requests in flight off; what services hear of a caller is passed on.
 import { defineConfig } from "@graphql-hive/gateway";
+
+const PASSED_ON = ["authorization", "accept-language", "x-request-id", "onedoor-deadline"];
 
 export const gatewayConfig = defineConfig({
   inboundInflightRequestDeduplication: false,
   propagateHeaders: {
     fromClientToSubgraphs({ request }) {
-      const authorization = request.headers.get("authorization");
-      return authorization ? { authorization } : {};
+      const passed = {};
+      for (const name of PASSED_ON) {
+        const value = request.headers.get(name);
+        if (value) passed[name] = value;
+      }
+      return passed;
     },
   },
+  transportEntries: { "*.http": { options: { method: "POST" } } }, // subscriptions too: our services take no other
   landingPage: false,
   graphiql: false,
   logging: "error",
