@@ -132,13 +132,13 @@ class TestOperations:
             ("{ " + "books { " * 40 + "title" + " }" * 41, "depth 41, at most 20"),
             ("{ " + "books { " * 5_000, "depth, at most 20"),
             ("{ " + "a " * 10_001 + "}", "tokens, at most 10000"),
-            ("{ books { opinions { text } } }", "cost 110, at most 100"),
+            ("{ books { opinions { text } } }", "cost 30, at most 25"),
         ],
     )  # fmt: skip
     async def test_an_operation_over_a_limit_is_refused_before_any_fetch(
         self, open_door: Opening, text: str, limit: str
     ) -> None:
-        door = open_door(limits=Limits(aliases=20, root_fields=10, fields=100, cost=100))
+        door = open_door(limits=Limits(aliases=20, root_fields=10, fields=100, cost=25))
         reply = await door.post(text, {"accept": "application/graphql-response+json"})
         refused(reply, 400, "OPERATION_TOO_LARGE")
         (error,) = reply.body["errors"]

@@ -158,7 +158,7 @@ type Book @join__type(graph: A) @join__type(graph: B) {
 }
 """
         )
-        document = parse("{ book { ... on Book { a __typename } } }")
+        document = parse("{ book { ... on Book { a } } }")
         plan = plan_operation(load_supergraph(text), document, document.definitions[0])  # type: ignore[arg-type] # an operation
         assert [fetch.document for fetch in plan.fetches] == ["query { book { __typename a } }"]
 
