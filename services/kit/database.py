@@ -55,6 +55,9 @@ def is_unavailable(error: BaseException | None) -> bool:
     return isinstance(error, TimedOut | OSError)
 
 
+MOST_LOGGING = 3  # transactions at once, of the ten connections that a pool has
+
+
 class Db:
     """One unit of work on the service's database: a session whose statements run one at a time.
 
@@ -156,6 +159,7 @@ class Database:
     def __init__(self, engine: AsyncEngine, on_events: Callable[[], None] = lambda: None) -> None:
         self.engine = engine
         self.on_events = on_events
+        self._logging = asyncio.Semaphore(MOST_LOGGING)
         self._write = async_sessionmaker(engine, expire_on_commit=False)
         self._read = async_sessionmaker(engine.execution_options(postgresql_readonly=True), expire_on_commit=False)
 
@@ -171,6 +175,13 @@ class Database:
                     await db.halt()
         if db.emitted:
             self.on_events()
+
+    @asynccontextmanager
+    async def log_transaction(self) -> AsyncIterator[Db]:
+        """One transaction for access entries that queries leave. A few at a time: a log that is held up takes no more
+        connections than that from those who leave none."""
+        async with self._logging, self.transaction() as db:
+            yield db
 
     def reader(self) -> Db:
         """A read-only unit of work; nothing is sent before its first statement. Close it when done."""

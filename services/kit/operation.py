@@ -45,7 +45,7 @@ class Operation:
     async def commit_log(self, fetch: str) -> None:
         """Commit what is noted by a transaction of its own. Raises what the database raises: then no answer may leave."""
         await self.close()  # who held one connection while waiting for another could wait for ever
-        async with self.database.transaction() as db:
+        async with self.database.log_transaction() as db:
             await self.log.write(db, Act.READ, fetch)
 
     async def close(self) -> None:

@@ -33,8 +33,9 @@ from opentelemetry.trace import SpanKind
 
 from services.kit import faults, logs, metrics
 from services.kit.access_log import only_fetch, repeated_fetch
+from services.kit.answers import Invalid, Refused, answer_of, error_of, failed, refusal_of
 from services.kit.caller import ANONYMOUS, Caller, from_claims
-from services.kit.database import Database, is_unavailable
+from services.kit.database import Database
 from services.kit.feed import Feed
 from services.kit.language import Language, negotiate, request_language
 from services.kit.operation import Operation
@@ -54,14 +55,6 @@ WATCHED_AFTER_S = 0.1
 JSON_TYPES = ("application/json", "application/graphql-response+json")
 _LOG = structlog.get_logger(__name__)
 _TRACER = trace.get_tracer(__name__)
-
-
-class Refused(Exception):
-    """The request as a whole cannot be answered."""
-
-    def __init__(self, fault: faults.Fault, **values: object) -> None:
-        super().__init__(fault.code)
-        self.fault, self.values = fault, values
 
 
 class GraphQLView:
@@ -108,7 +101,7 @@ class GraphQLView:
             answer = await self._execute(document, node, variables, operation, headers, receive)
             written = orjson.dumps(answer)
         except Exception as problem:
-            status, answer = _refusal(problem)
+            status, answer = refusal_of(problem)
             written = orjson.dumps(answer)
         code = answer["errors"][0]["extensions"]["code"] if "errors" in answer else None
         if status >= 400:
@@ -179,11 +172,11 @@ class GraphQLView:
             document = parse(text, max_tokens=MOST_TOKENS)
             problems = validate(self._schema, document, max_errors=MOST_ERRORS)
         except GraphQLError as error:
-            raise Invalid((_error(error, faults.PARSE_FAILED),)) from None
+            raise Invalid((error_of(error, faults.PARSE_FAILED),)) from None
         except RecursionError:
             raise Refused(faults.OPERATION_TOO_DEEP) from None
         if problems:
-            raise Invalid(tuple(_error(problem, faults.VALIDATION_FAILED) for problem in problems))
+            raise Invalid(tuple(error_of(problem, faults.VALIDATION_FAILED) for problem in problems))
         return document
 
     async def _execute(
@@ -259,83 +252,13 @@ class GraphQLView:
             await operation.close()
 
 
-class Invalid(Exception):
-    """The operation is not valid GraphQL for this schema."""
-
-    def __init__(self, errors: tuple[dict[str, Any], ...]) -> None:
-        super().__init__("invalid operation")
-        self.errors = errors
-
-
-def _refusal(problem: Exception) -> tuple[int, dict[str, Any]]:
-    """The status and the answer of a request that failed as a whole."""
-    if isinstance(problem, Invalid):
-        return 400, {"errors": list(problem.errors)}
-    if isinstance(problem, RecursionError) or "Recursion limit" in str(
-        problem
-    ):  # the latter is orjson's, as a TypeError
-        problem = Refused(faults.OPERATION_TOO_DEEP)
-    if not isinstance(problem, Refused):
-        _LOG.error("fault", exc_info=problem)
-        problem = Refused(faults.INTERNAL)
-    return problem.fault.status, {"errors": [faults.as_error(problem.fault, logs.request_id.get(), problem.values)]}
-
-
-def answer_of(result: ExecutionResult) -> dict[str, Any]:
-    """The JSON of a result: data as computed, errors coded, in the request's language, nothing internal in them."""
-    answer: dict[str, Any] = {}
-    if result.errors:
-        answer["errors"] = [_error(error, None) for error in result.errors]
-        if result.data is None and not any(error.path for error in result.errors):
-            return answer  # refused before execution: there is no data at all
-    answer["data"] = result.data
-    return answer
-
-
-def _error(error: GraphQLError, fault: faults.Fault | None) -> dict[str, Any]:
-    """A GraphQL error as callers see it. What nobody expected is logged whole and told as INTERNAL_FAULT, or as
-    SERVICE_UNAVAILABLE where trying again is likely to help."""
-    request_id = logs.request_id.get()
-    original = error.original_error
-    while isinstance(original, GraphQLError) and original.original_error is not None:
-        original = original.original_error
-    if isinstance(original, faults.Faulted):
-        formed = faults.as_error(original.fault, request_id, original.values, field=original.field)
-    elif fault is not None:
-        formed = faults.as_error(fault, request_id, {"detail": error.message})
-    elif error.path is None:
-        formed = faults.as_error(faults.VALUE_REFUSED, request_id, {"detail": error.message})
-    elif is_unavailable(original):
-        _LOG.warning("database_unavailable", path=error.path, reason=type(original).__name__)
-        formed = faults.as_error(faults.UNAVAILABLE, request_id)
-    else:
-        cause = original or error
-        _LOG.error("fault", path=error.path, exc_info=(type(cause), cause, cause.__traceback__))
-        formed = faults.as_error(faults.INTERNAL, request_id)
-    if error.locations:
-        formed["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
-    if error.path:
-        formed["path"] = error.path
-    return formed
-
-
 async def _accounted(operation: Operation, result: ExecutionResult, fetch: str) -> ExecutionResult:
     """A result with what it shows of other people committed to the access log. Where it cannot be: an error, and no data."""
     try:
         await operation.commit_log(fetch)
     except Exception as problem:
-        _LOG.warning("access_not_logged", reason=type(problem).__name__)
-        return _failed(problem)
+        return failed(problem, "access_not_logged")
     return result
-
-
-def _failed(problem: Exception) -> ExecutionResult:
-    """The result of an operation that failed as a whole, for a reason that is no value of the caller's."""
-    if not isinstance(problem, faults.Faulted):
-        unavailable = is_unavailable(problem)
-        _LOG.log(30 if unavailable else 40, "operation_failed", exc_info=None if unavailable else problem)
-        problem = faults.Faulted(faults.UNAVAILABLE if unavailable else faults.INTERNAL)
-    return ExecutionResult(None, [GraphQLError(problem.fault.code, original_error=problem)])
 
 
 def _fetch(node: OperationDefinitionNode, variables: dict[str, Any], headers: dict[bytes, str]) -> str:
@@ -435,7 +358,7 @@ async def _pump(
                 except StopAsyncIteration:
                     return
                 except Exception as problem:  # the caller may not, or the source failed: said as an error, then the end
-                    await _event(send, answer_of(_failed(problem)))
+                    await _event(send, answer_of(failed(problem, "subscription_failed")))
                     return
                 following = None
                 if operation.has_looked and result.data is not None:

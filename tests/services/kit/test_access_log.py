@@ -318,6 +318,16 @@ class TestALogThatCannotBeWritten:
             mine = await Client(service, impatient).run(LETTERS, READ, username="ann", variables={"ids": ["l0"]})
         assert mine.data == {"letters": [{"id": "l0", "body": "Dear ann"}]}
 
+    async def test_takes_no_more_than_a_few_connections_from_everybody_else(self, office: Client) -> None:
+        """The pool has eight, and thirty requests wait for the log."""
+        async with held_back(office.database):
+            waiting = [asyncio.create_task(clerk(office)) for _ in range(30)]
+            await waits(office.database)
+            mine = await asyncio.wait_for(office.run(LETTERS, READ, username="ann", variables={"ids": ["l0"]}), 4)
+            assert mine.data == {"letters": [{"id": "l0", "body": "Dear ann"}]}
+            assert not any(task.done() for task in waiting)
+        assert not any(answer.errors for answer in await asyncio.gather(*waiting))
+
     async def test_is_written_again_as_soon_as_it_can_be(self, office: Client, impatient: Database) -> None:
         client = Client(service, impatient)
         async with held_back(office.database):
