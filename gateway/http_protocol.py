@@ -22,6 +22,7 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from gateway import faults as own
+from gateway.hanging_up import hang_up
 from services.kit import faults, logs
 from services.kit.faults import Fault
 
@@ -211,7 +212,7 @@ class Connection(asyncio.Protocol):
         """A request has been answered whole."""
         self._state.total_requests += 1
         if not turn.keeps_alive:
-            self.transport.close()
+            hang_up(self.transport, self.loop)
             return
         if self._ahead:
             self._start(self._ahead.popleft())
@@ -250,7 +251,7 @@ class Connection(asyncio.Protocol):
         elif reading:
             self._refuse(own.REQUEST_TOO_SLOW)
         else:
-            self.transport.close()
+            hang_up(self.transport, self.loop)
 
     @property
     def _answered(self) -> bool:
@@ -269,7 +270,7 @@ class Connection(asyncio.Protocol):
             self.transport.write(_STATUS_LINES[fault.status] + head % len(body) + body)
         if self._turn is not None:
             self._turn.leave()
-        self.transport.close()
+        hang_up(self.transport, self.loop)
 
     def _upgrade(self, rest: bytes) -> None:
         """Hand the connection to the WebSocket protocol, or go on as if the client had not asked for another one."""

@@ -24,7 +24,7 @@ from services.kit.tokens import LEEWAY_S
 
 Json = dict[str, Any]
 HEARTBEAT_S = 15.0
-LEAVING_S = 1.0
+LEAVING_S, TELLING_S = 1.0, 30.0  # for the end to be taken: by whoever has gone, or has not
 _LOG = structlog.get_logger(__name__)
 
 
@@ -74,9 +74,9 @@ async def follow(
         if gone.done():
             telling = asyncio.ensure_future(exchange.leave())
             await asyncio.wait((telling,), timeout=LEAVING_S)
-        else:  # a client that has taken nothing may yet begin to, until it is gone
+        else:  # a client that has taken nothing may yet begin to
             telling = asyncio.ensure_future(_ending(pumping, reason, subgraph, exchange, streams))
-            await asyncio.wait((telling, gone), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((telling, gone), timeout=TELLING_S, return_when=asyncio.FIRST_COMPLETED)
         await _stopped(telling)
     finally:
         for task in filter(None, (gone, pumping)):

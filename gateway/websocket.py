@@ -7,7 +7,8 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode
 
-DROPPED_AFTER_S = 10.0  # of a client that takes nothing, not even the end
+from gateway.hanging_up import hang_up
+
 _LOGGER = logging.getLogger(__name__)
 _LOGGER.setLevel(logging.WARNING)  # below that are addresses of clients, and queries of theirs
 
@@ -31,7 +32,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     async def run_asgi(self) -> None:
         await super().run_asgi()
-        self.loop.call_later(DROPPED_AFTER_S, self.transport.abort)
+        if self.close_timer is not None:  # the client may still answer the close frame
+            self.loop.call_later(self.close_timeout, hang_up, self.transport, self.loop)
+        else:
+            hang_up(self.transport, self.loop)
 
     async def send(self, message: Any) -> None:
         """Raises ClientDisconnected once the socket is closed, by whomever."""
