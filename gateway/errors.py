@@ -16,6 +16,7 @@ Json = dict[str, Any]
 
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 _QUOTED, _WORD = re.compile(r"'[^']*'"), re.compile(r"\w+")
+_OF_SHAPE = {fault.code: fault for fault in (own.UNEXPECTED_NULL, own.UNEXPECTED_VALUE)}
 _PASSED_ON = ("code", "text", "correlationId", "field", "service")
 
 
@@ -87,8 +88,8 @@ def finished(error: Json, request_id: str, language: Language, *, candid: bool) 
     if _bilingual(extensions.get("text")):
         told: Json = {"message": error["message"]}
         told["extensions"] = {name: extensions[name] for name in _PASSED_ON if name in extensions}
-    elif extensions.get("code") == own.UNEXPECTED_NULL.code and "service" not in extensions:
-        told = faults.as_error(own.UNEXPECTED_NULL, request_id, language=language)
+    elif extensions.get("code") in _OF_SHAPE and "service" not in extensions:
+        told = faults.as_error(_OF_SHAPE[extensions["code"]], request_id, language=language)
     else:
         told = of_subgraph(own.SUBGRAPH_ERROR, str(extensions.get("service", "A service")), request_id, language)
         code = extensions.get("code")

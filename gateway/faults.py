@@ -50,6 +50,12 @@ UNEXPECTED_NULL = _fault(
     "A value that must be there is missing, so what holds it is left out.",
     "Une valeur obligatoire manque; ce qui la contient est donc omis.",
 )
+UNEXPECTED_VALUE = _fault(
+    "UNEXPECTED_VALUE",
+    502,
+    "A service gave a value that this field does not admit, so it is left out.",
+    "Un service a donné une valeur que ce champ n’admet pas; elle est donc omise.",
+)
 NO_PLAN = _fault(
     "NO_RESOLVABLE_PATH",
     400,

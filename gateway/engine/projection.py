@@ -30,6 +30,7 @@ from gateway.engine.normalise import TYPENAME, held_as, wanted
 from gateway.engine.shaping import Shaper, Unusual
 
 Json = dict[str, Any]
+MOST_TOLD = 100
 Path = tuple[Any, Any] | None  # linked: (the path before, a key or an index)
 
 
@@ -184,7 +185,9 @@ class Projection:
         if isinstance(type_, GraphQLNonNull):
             done = self._nullable(value, type_.of_type, shown, path, errors, owner)
             if done is None:
-                _explain(path, errors, owner, shown.name)
+                _explain(
+                    path, errors, "UNEXPECTED_NULL", f"Cannot return null for non-nullable field {owner}.{shown.name}."
+                )
                 raise _Bubble
             return done
         return self._nullable(value, type_, shown, path, errors, owner, catch=True)
@@ -197,17 +200,18 @@ class Projection:
         try:
             if isinstance(type_, GraphQLList):
                 if not isinstance(value, list):
-                    return None
+                    return _unfit(path, errors, owner, shown.name)
                 inner = type_.of_type
                 return [self._value(item, inner, shown, (path, i), errors, owner) for i, item in enumerate(value)]
             if shown.below is not None:
-                return self._composite(value, type_, shown.below, path, errors)
+                done = self._composite(value, type_, shown.below, path, errors)
+                return _unfit(path, errors, owner, shown.name) if done is None else done
         except _Bubble:
             if catch:
                 return None
             raise
-        if isinstance(type_, GraphQLEnumType):
-            return value if isinstance(value, str) and value in type_.values else None
+        if isinstance(type_, GraphQLEnumType) and not (isinstance(value, str) and value in type_.values):
+            return _unfit(path, errors, owner, shown.name)
         return value
 
     def _composite(self, value: Any, type_: Any, below: Selection, path: Path, errors: list[Json]) -> Any:
@@ -246,21 +250,22 @@ def _place(error: Json, answer: Json | None) -> None:
             return
 
 
-def _explain(path: Path, errors: list[Json], owner: str, name: str) -> None:
-    """Say why a null bubbles, unless an error at, above or below this place says it already."""
+def _unfit(path: Path, errors: list[Json], owner: str, name: str) -> None:
+    """Say that a value is none that its field admits: of another kind, or of a type or enum value that clients may not see."""
+    _explain(path, errors, "UNEXPECTED_VALUE", f"{owner}.{name} does not admit the value that its service gave.")
+
+
+def _explain(path: Path, errors: list[Json], code: str, message: str) -> None:
+    """Say why there is null, unless an error at, above or below this place says it already, or a hundred have been told."""
     full: list[str | int] = []
     here: Any = path
     while here is not None:
         here, part = here
         full.insert(0, part)
+    if len(errors) >= MOST_TOLD:
+        return
     for error in errors:
         other = error.get("path")
         if other is None or other[: len(full)] == full or full[: len(other)] == other:
             return
-    errors.append(
-        {
-            "message": f"Cannot return null for non-nullable field {owner}.{name}.",
-            "path": full,
-            "extensions": {"code": "UNEXPECTED_NULL"},
-        }
-    )
+    errors.append({"message": message, "path": full, "extensions": {"code": code}})

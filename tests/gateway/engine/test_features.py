@@ -4,11 +4,12 @@ import re
 from typing import Any
 
 import pytest
-from graphql import OperationDefinitionNode, parse, print_schema, validate
+from graphql import OperationDefinitionNode, introspection_from_schema, parse, print_schema, validate
 
 from gateway.engine.api_schema import Contract
 from gateway.engine.planner import plan_operation
 from gateway.engine.supergraph import Supergraph, SupergraphRefused, load_supergraph
+from tests.gateway.engine import case_files
 from tests.gateway.engine.test_contracts import TAGGED
 
 SPECS = "https://specs.apollo.dev"
@@ -136,3 +137,24 @@ class TestRefusals:
     def test_join_by_another_name_is_refused(self) -> None:
         with pytest.raises(SupergraphRefused, match="join"):
             load_supergraph(linked(f'url: "{SPECS}/join/v0.5", as: "merge", for: EXECUTION'))
+
+
+class TestInaccessible:
+    HIDDEN = ("SECRET", "Secret", "Hidden", "Ghost", "Internal", "rank", "secret", "inner", "hidden", "context", "join")
+    PROBES = (
+        "{ items(kind: SECRE) { kind } }",
+        "{ items(filter: {secre: 1}, secre: 1) { ran inne nam } hidde { id } }",
+        "{ any { ... on Ghos { id } ... on Hidde { id } } }",
+        "query($s: Secre, $t: Interna) { items(secre: $s) { id } }",
+        "{ items { parts { cost(ran: 1) } } }",
+    )
+
+    def test_neither_introspection_nor_a_suggestion_tells_of_it(self) -> None:
+        schema = load_supergraph(case_files.read("inaccessible-everywhere").supergraph).api_schema
+        told = [str(introspection_from_schema(schema))]
+        for probe in self.PROBES:
+            problems = validate(schema, parse(probe))
+            assert problems
+            told += [problem.message for problem in problems]
+        for name in self.HIDDEN:
+            assert not [text for text in told if re.search(rf"\b{name}\b", text)]
