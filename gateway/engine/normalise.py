@@ -188,12 +188,28 @@ class Normaliser:
         return found
 
     def _add(self, into: Selections, selected: Selected) -> None:
-        identity = (selected.on, selected.key, selected.name, selected.arguments)
+        """What is asked of all values is not asked of those of one type again: two subgraphs could tell it differently."""
+        meaning = (selected.key, selected.name, selected.arguments)
+        identity = (selected.on, *meaning)
         known = into.fields.get(identity)
-        if known is None:
-            into.fields[identity] = selected
-        elif known.children is not None and selected.children is not None:
-            _merge(known.children, selected.children)
+        if known is not None:
+            if known.children is not None and selected.children is not None:
+                self._merge(known.children, selected.children)
+            return
+        if selected.children is None:
+            of_all = into.fields.get((into.type, *meaning))
+            if of_all is not None and of_all.directives == selected.directives:
+                return
+            if selected.on == into.type:
+                for member in self._supergraph.possible(into.type) - {into.type}:
+                    of_one = into.fields.get((member, *meaning))
+                    if of_one is not None and of_one.directives == selected.directives:
+                        del into.fields[(member, *meaning)]
+        into.fields[identity] = selected
+
+    def _merge(self, into: Selections, more: Selections) -> None:
+        for selected in more:
+            self._add(into, selected)
 
     def _expands(self, interface: str, name: str) -> bool:
         """Whether a field of an interface must be asked per object type: an implementer lacks it, has it external,
@@ -254,11 +270,3 @@ def _directed(selected: Selected, directives: tuple[DirectiveNode, ...]) -> None
             selected.variables |= variables
     selected.directives = "".join(parts)
 
-
-def _merge(into: Selections, more: Selections) -> None:
-    for identity, selected in more.fields.items():
-        known = into.fields.get(identity)
-        if known is None:
-            into.fields[identity] = selected
-        elif known.children is not None and selected.children is not None:
-            _merge(known.children, selected.children)
