@@ -29,7 +29,7 @@ STRUCTURAL = ("link", "core", "join")
 KNOWN: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "link": (("v1.0",), ()),
     "core": (("v0.1", "v0.2"), ()),
-    "join": (("v0.2", "v0.3", "v0.4", "v0.5"), ()),
+    "join": (("v0.1", "v0.2", "v0.3", "v0.4", "v0.5"), ()),
     "inaccessible": (("v0.1", "v0.2"), ()),
     "tag": (("v0.1", "v0.2", "v0.3"), ()),
     "authenticated": (("v0.1",), ()),

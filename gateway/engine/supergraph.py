@@ -1,6 +1,6 @@
 """The supergraph: what each subgraph can resolve, read once from the composed SDL; and the API schema that clients see.
 
-Source: Apollo Federation 2, join spec v0.2 to v0.5, context spec v0.1.
+Source: Apollo Federation 2, join spec v0.1 to v0.5, context spec v0.1.
 """
 
 import hashlib
@@ -38,6 +38,7 @@ from graphql.language import print_ast
 
 from gateway.engine.api_schema import WHOLE, Contract, api_schema, named_type
 from gateway.engine.features import UnknownFeature, settled
+from gateway.engine.federation_1 import modern
 
 UNSUPPORTED = (
     "connect",
@@ -207,7 +208,7 @@ def load_supergraph(sdl: str, contract: Contract = WHOLE) -> Supergraph:
     """Read a supergraph. Raises SupergraphRefused naming what is malformed or not supported, or what a contract would
     leave without the things it needs."""
     try:
-        document = settled(parse(sdl, no_location=True))
+        document = modern(settled(parse(sdl, no_location=True)))
         supergraph = Supergraph(sdl, document, contract)
         problems = validate_schema(supergraph.api_schema)  # now, so that a bad one is refused now
         if problems:
