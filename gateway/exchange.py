@@ -11,6 +11,7 @@ from gateway import compression, cross_site, documents
 from gateway import faults as own
 from gateway.apart import Apart
 from gateway.errors import Refused
+from gateway.incremental import MULTIPART, Form, accepted
 from services.kit import faults, logs
 from services.kit.language import negotiate
 from services.kit.tokens import Claims
@@ -43,6 +44,7 @@ class Exchange:
     __slots__ = (
         *(
             "_compress_from",
+            "_gzip",
             "_send",
             "apart",
             "claims",
@@ -83,6 +85,9 @@ class Exchange:
         media_type = GRAPHQL if self.media_type == GRAPHQL else JSON
         if self.media_type == EVENTS and status == 200:
             media_type, body = EVENTS, NEXT + body + b"\n\n" + COMPLETE
+        elif self.media_type == MULTIPART and status == 200 and (form := self.form) is not None:
+            media_type = form.value
+            body = form.framed(body[:-1] + b',"hasNext":false}', first=True, last=True)
         elif len(body) >= self._compress_from and compression.takes_gzip(self.headers.get(b"accept-encoding", b"")):
             body = await compression.gzipped(body)
             more = (*more, (b"content-encoding", b"gzip"))
@@ -119,6 +124,36 @@ class Exchange:
     def takes_events(self) -> bool:
         """Whether `Accept` allows an event stream, be it beside other forms and after them."""
         return _media_type(self.headers.get(b"accept", b""), {EVENTS: EVENTS}) is not None
+
+    @property
+    def form(self) -> Form | None:
+        """In which form an answer may come in parts, None when it may not."""
+        return accepted(self.headers.get(b"accept", b""))
+
+    async def part(self, body: bytes, form: Form, *, first: bool, last: bool) -> None:
+        """Write a part of an answer, so that it can be read before the next comes; compressed for those who take it. An only
+        part is an answer like any other."""
+        if first and last:
+            await self.reply(200, body)
+            return
+        if first:
+            await self._begin_parts(form)
+        framed = form.framed(body, first=first, last=last)
+        await self._event(framed if self._gzip is None else await self._gzip.part(framed, last=last), last=last)
+
+    async def _begin_parts(self, form: Form) -> None:
+        headers = [
+            (b"content-type", form.value),
+            (b"x-request-id", self.request_id.encode()),
+            (b"content-language", self.language.value.encode()),
+            (b"vary", b"Accept, Accept-Encoding, Accept-Language, Authorization"),
+            *NO_STORE,
+        ]
+        squeezed = self._compress_from < math.inf and compression.takes_gzip(self.headers.get(b"accept-encoding", b""))
+        self._gzip = compression.Gzip() if squeezed else None
+        if squeezed:
+            headers.append((b"content-encoding", b"gzip"))
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def begin_events(self) -> None:
         """Begin the answer to a subscription: results, then the end of one kind or another."""
@@ -260,6 +295,8 @@ def _media_type(accept: bytes, forms: Mapping[bytes, bytes] = _ACCEPTED) -> byte
         weight = _weight(parameters)
         if form is not None and media_type.strip() and weight > best:
             best, found = weight, form
+    if found is None and forms is _ACCEPTED and accepted(accept) is not None:
+        return MULTIPART
     return found
 
 

@@ -74,6 +74,14 @@ ONE_SLICING_ARGUMENT = _fault(
     "{field} takes exactly one of its arguments {names}, so that its answer has a bound; {found} were given.",
     "{field} prend un seul de ses arguments {names}, pour que sa réponse soit bornée; {found} ont été donnés.",
 )
+STREAM_REFUSED = _fault(
+    "STREAM_NOT_SUPPORTED",
+    400,
+    "The directive @stream is not supported: a list comes whole. Take it away, ask for a page at a time (first, after), or "
+    "defer the fragment around the list by @defer.",
+    "La directive @stream n’est pas prise en charge : une liste vient entière. Retirez-la, demandez une page à la fois (first, "
+    "after), ou différez par @defer le fragment qui entoure la liste.",
+)
 DOCUMENT_NOT_FOUND = _fault(
     "PERSISTED_QUERY_NOT_FOUND",
     200,

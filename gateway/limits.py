@@ -30,6 +30,7 @@ NAMES: Mapping[str, Words] = MappingProxyType(
         "root_fields": Words("root fields", "champs de premier niveau"),
         "fields": Words("fields, fragments spread out", "champs, fragments développés"),
         "directives": Words("directives in one place", "directives au même endroit"),
+        "deferred": Words("deferred fragments, spread out", "fragments différés, développés"),
         "comparisons": Words("comparisons of repeated fields", "comparaisons de champs répétés"),
         "cost": Words("cost", "coût"),
     }
@@ -65,6 +66,7 @@ class Size:
     aliases: int = 0
     root_fields: int = 0
     directives: int = 0
+    deferred: int = 0
 
 
 def check(document: DocumentNode, node: OperationDefinitionNode, limits: Limits) -> None:
@@ -79,6 +81,24 @@ def check(document: DocumentNode, node: OperationDefinitionNode, limits: Limits)
             raise OverLimit(name, most, found)
 
 
+def names(document: DocumentNode, directive: str) -> bool:
+    """Whether a directive stands on any field or fragment of a document."""
+
+    def found(selection_set: SelectionSetNode | None) -> bool:
+        for item in selection_set.selections if selection_set else ():
+            if any(d.name.value == directive for d in item.directives or ()):
+                return True
+            if not isinstance(item, FragmentSpreadNode) and found(item.selection_set):  # type: ignore[attr-defined]
+                return True
+        return False
+
+    return any(
+        found(d.selection_set)
+        for d in document.definitions
+        if isinstance(d, FragmentDefinitionNode | OperationDefinitionNode)
+    )
+
+
 def measure(document: DocumentNode, node: OperationDefinitionNode) -> Size:
     """The size of an operation. Each fragment is measured once, however often it is spread: linear in the text.
 
@@ -88,7 +108,7 @@ def measure(document: DocumentNode, node: OperationDefinitionNode) -> Size:
     known: dict[str, Size] = {}
 
     def below(selection_set: SelectionSetNode | None) -> Size:
-        depth = fields = aliases = roots = directives = 0
+        depth = fields = aliases = roots = directives = deferred = 0
         for item in selection_set.selections if selection_set else ():
             inner = within(item)
             if isinstance(item, FieldNode):
@@ -98,7 +118,8 @@ def measure(document: DocumentNode, node: OperationDefinitionNode) -> Size:
                 depth, roots = max(depth, inner.depth), roots + inner.root_fields
                 fields, aliases = fields + inner.fields, aliases + inner.aliases
             directives = max(directives, inner.directives, len(item.directives or ()))
-        return Size(depth, fields, aliases, roots, directives)
+            deferred += inner.deferred + any(d.name.value == "defer" for d in item.directives or ())
+        return Size(depth, fields, aliases, roots, directives, deferred)
 
     def within(item: SelectionNode) -> Size:
         return spread(item.name.value) if isinstance(item, FragmentSpreadNode) else below(item.selection_set)  # type: ignore[attr-defined]

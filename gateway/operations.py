@@ -34,6 +34,7 @@ from gateway import faults as own
 from gateway import limits, metrics
 from gateway.cost import Price, price
 from gateway.documents import Documents, hash_of
+from gateway.engine.defer import Defers
 from gateway.engine.normalise import condition_variables
 from gateway.engine.plan import Plan
 from gateway.engine.planner import NoResolvablePath, plan_operation
@@ -41,6 +42,7 @@ from gateway.engine.projection import Projection
 from gateway.engine.supergraph import Supergraph
 from gateway.errors import Invalid, Refused, Unfit
 from gateway.hints import Hints, Policy
+from gateway.incremental import Form
 from gateway.limits import OverLimit
 from gateway.settings import Limits
 from gateway.weights import Weights
@@ -86,7 +88,8 @@ class Operation:
         self._supergraph, self._weights, self._hints, self._bounds = supergraph, weights, hints, bounds
         self._document, self._node, self._suggest = document, node, suggest
         self.conditions = condition_variables(document)
-        self._variants: dict[tuple[tuple[bool, ...], frozenset[str]], Variant] = {}
+        self.defers = self.kind != "subscription" and limits.names(document, "defer")
+        self._variants: dict[tuple[tuple[bool, ...], frozenset[str], Form | None], Variant] = {}
 
     def coerced(self, given: dict[str, Any]) -> dict[str, Any]:
         """The variables' values as the schema understands them. Raises Invalid BAD_USER_INPUT."""
@@ -105,22 +108,25 @@ class Operation:
         definitions = self._node.variable_definitions or ()
         return {d.variable.name.value: value_from_ast_untyped(d.default_value) for d in definitions if d.default_value}
 
-    def variant(self, values: Mapping[str, Any], labels: frozenset[str] = frozenset()) -> tuple[Variant, float]:
+    def variant(
+        self, values: Mapping[str, Any], labels: frozenset[str] = frozenset(), form: Form | None = None
+    ) -> tuple[Variant, float]:
         """The plan and the projection for coerced variables while some labels of progressive @overrides hold, and the cost.
 
-        Raises Refused when no subgraph can resolve a field, OverLimit when it costs too much.
+        With a form, of an answer in parts; without, nothing is deferred. A condition without a value holds: it can only be
+        that of a @defer. Raises Refused when no subgraph can resolve a field, OverLimit when it costs too much.
         """
-        decided = {name: values[name] for name in self.conditions if name in values}
+        decided = {name: values.get(name, True) for name in self.conditions}
         if None in decided.values():
             names = ", ".join(name for name, value in decided.items() if value is None)
             told = {"detail_en": f"${names} decides about a field and is null", "detail_fr": f"${names} est nul"}
             raise Refused(faults.BAD_USER_INPUT, in_graphql=True, **told)
-        key = tuple(decided.values()), labels
+        key = tuple(decided.values()), labels, form
         found = self._variants.get(key)
         if found is None:
             if len(self._variants) >= MOST_VARIANTS:
                 self._variants.clear()
-            found = self._variants[key] = self._plan(decided, labels)
+            found = self._variants[key] = self._plan(decided, labels, form)
         cost = found.price if isinstance(found.price, float) else self._afforded(found.price(values))
         return found, cost
 
@@ -129,16 +135,20 @@ class Operation:
             raise OverLimit("cost", self._bounds.cost, cost)
         return cost
 
-    def _plan(self, conditions: dict[str, bool], labels: frozenset[str]) -> Variant:
+    def _plan(self, conditions: dict[str, bool], labels: frozenset[str], form: Form | None) -> Variant:
         cost = price(self._weights, self._document, self._node, conditions, self._bounds.list_size)
         if isinstance(cost, float):
             self._afforded(cost)
         try:
+            defers = None if form is None else Defers(conditions)
             with metrics.PLANNING.time():
-                plan = plan_operation(self._supergraph, self._document, self._node, conditions, labels)
+                plan = plan_operation(self._supergraph, self._document, self._node, conditions, labels, defers)
         except NoResolvablePath as error:
             raise Refused(own.NO_PLAN, in_graphql=True, detail=str(error)) from None
-        projection = Projection(self._supergraph.api_schema, self._document, self._node, conditions)
+        schema, repeats = self._supergraph.api_schema, form is Form.SPEC_2022
+        projection = Projection(schema, self._document, self._node, conditions, defers, repeats=repeats)
+        if plan.defers:
+            return Variant(plan, projection, cost)
         policy = self._hints.policy(self._document, self._node, conditions)
         if policy and (projection.introspects or any(self._hints.personal(f.document) for f in plan.fetches)):
             policy = None
@@ -203,6 +213,8 @@ class Operations:
         node = get_operation_ast(document, name)
         if node is not None:
             limits.check(document, node, self._bounds)
+        if limits.names(document, "stream"):
+            raise Refused(own.STREAM_REFUSED, in_graphql=True)
         problems = validate(
             self.supergraph.api_schema, document, self._rules, MOST_ERRORS, hide_suggestions=not self._suggest
         )
@@ -249,10 +261,9 @@ def only_introspection(document: DocumentNode, node: OperationDefinitionNode) ->
             assert isinstance(inner, FragmentDefinitionNode | InlineFragmentNode)  # noqa: S101 - nothing else is left
             below = kept(inner.selection_set)
             if below.selections:
+                decided = tuple(d for d in item.directives or () if d.name.value != "defer")
                 found.append(
-                    InlineFragmentNode(
-                        type_condition=inner.type_condition, directives=item.directives, selection_set=below
-                    )
+                    InlineFragmentNode(type_condition=inner.type_condition, directives=decided, selection_set=below)
                 )
         return SelectionSetNode(selections=tuple(found))
 

@@ -4,21 +4,24 @@ This is the hot path: a plain ASGI application, no framework inside.
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 import structlog
 
-from gateway import errors, explain, metrics, spans, subscriptions
+from gateway import errors, explain, incremental, metrics, spans, subscriptions
 from gateway import faults as own
 from gateway.access_log import AccessLog
 from gateway.apart import Apart
 from gateway.departures import ClientLeft, Departures
+from gateway.engine.delivery import Delivery, Part
 from gateway.engine.execution import Execution, Request
 from gateway.errors import Refused
 from gateway.exchange import NO_STORE, Asked, Exchange, Receive, Scope, Send, read
+from gateway.incremental import Form
 from gateway.operations import Operation, Operations, Variant
 from gateway.responses import Responses
 from gateway.settings import Settings
@@ -75,7 +78,12 @@ class Pipeline:
             status = await exchange.refuse(refused)
         except Exception:
             _LOG.exception("fault")
-            status = await exchange.refuse(Refused(faults.INTERNAL))
+            if (
+                exchange.sent
+            ):  # a part is out: the server breaks the connection off, so that nobody takes it for the whole
+                status, exchange.codes = faults.INTERNAL.status, [faults.INTERNAL.code]
+            else:
+                status = await exchange.refuse(Refused(faults.INTERNAL))
         if self._settings.traces:
             spans.answered(name, kind, status, exchange.codes)
         taken = time.perf_counter() - begun
@@ -114,7 +122,10 @@ class Pipeline:
         if exchange.method == "GET" and operation.kind != "query":
             raise Refused(faults.METHOD_NOT_ALLOWED)
         explains = explain.asked(exchange)
-        variant = self._variant(operation, asked, exchange)
+        form = exchange.form if operation.defers else None
+        variant = self._variant(operation, asked, exchange, form)
+        if form is not None and variant.plan.defers:
+            return await self._deliver(exchange, operation, variant, form, asked, receive, explains=explains)
         policy, key, now = variant.policy, None, asyncio.get_running_loop().time
         if policy is not None and not explains:
             key = self._responses.key(variant, policy, asked.variables, exchange)
@@ -142,14 +153,17 @@ class Pipeline:
         await exchange.reply(200, body, caching=caching)
         return 200
 
-    def _variant(self, operation: Operation, asked: Asked, exchange: Exchange) -> Variant:
+    def _variant(self, operation: Operation, asked: Asked, exchange: Exchange, form: Form | None = None) -> Variant:
         labels = self._operations.labels(exchange.request_id, self._settings.override_labels)
-        variant, exchange.cost = operation.variant(operation.coerced(asked.variables), labels)
+        variant, exchange.cost = operation.variant(operation.coerced(asked.variables), labels, form)
         operation.spent.inc(exchange.cost)
         return variant
 
-    async def _fetch_all(self, execution: Execution, exchange: Exchange) -> None:
-        """Run an execution to its end: each fetch is sent as soon as what it reads from is there."""
+    async def _fetch_all(
+        self, execution: Execution, exchange: Exchange, told: Callable[[], None] | None = None
+    ) -> None:
+        """Run an execution to its end: each fetch is sent as soon as what it reads from is there. After each answer `told`
+        is called."""
         deadline_s = self._settings.deadline_s
         loop = asyncio.get_running_loop()
         deadline = loop.time() + deadline_s
@@ -163,6 +177,8 @@ class Pipeline:
                     tasks.append(loop.create_task(follow([request])))
                 await self._fetch(execution, requests[0], headers, deadline, exchange)
                 requests = execution.ready() if (apart := exchange.apart) is None else await apart(execution.ready)
+                if told is not None:
+                    told()
 
         try:
             await follow(execution.ready())
@@ -201,12 +217,63 @@ class Pipeline:
         data = variant.projection.project(execution.data, execution.errors)
         if not execution.errors:
             return orjson.dumps({"data": data})
+        return orjson.dumps({"data": data, "errors": self._finished(execution.errors, exchange)})
+
+    def _finished(self, found: list[Json], exchange: Exchange) -> list[Json]:
+        """Errors as callers see them; their codes are noted."""
         candid = self._settings.shows_its_schema
-        told = [
-            errors.finished(error, exchange.request_id, exchange.language, candid=candid) for error in execution.errors
-        ]
-        exchange.codes = sorted({error["extensions"]["code"] for error in told})
-        return orjson.dumps({"data": data, "errors": told})
+        told = [errors.finished(error, exchange.request_id, exchange.language, candid=candid) for error in found]
+        exchange.codes = sorted({*exchange.codes, *(error["extensions"]["code"] for error in told)})
+        return told
+
+    async def _deliver(
+        self,
+        exchange: Exchange,
+        operation: Operation,
+        variant: Variant,
+        form: Form,
+        asked: Asked,
+        receive: Receive,
+        *,
+        explains: bool,
+    ) -> int:
+        """Answer in parts: what is not deferred as soon as it is there, then the rest as it comes. If there is no rest after
+        all, the answer is like any other."""
+        delivery = Delivery(variant.plan, variant.projection, asked.variables)
+        if variant.projection.introspects:
+            delivery.data.update(operation.introspected(asked.variables))
+
+        def written() -> tuple[Part, bytes] | None:
+            part = delivery.part()
+            if part is None:
+                return None
+            body = orjson.dumps(incremental.told(part, form, lambda found: self._finished(found, exchange)))
+            if part.last and explains:
+                body = explain.explained(body, exchange, operation, variant.plan)
+            return part, body
+
+        arrived = asyncio.Event()
+        arrived.set()  # a first part may need nothing
+        fetching = asyncio.ensure_future(self._fetch_all(delivery, exchange, arrived.set))
+        fetching.add_done_callback(lambda _: arrived.set())
+        try:
+            with contextlib.ExitStack() as watched:
+                if operation.kind == "query":
+                    watched.enter_context(self._departures.ending(receive))
+                while not delivery.over:
+                    await arrived.wait()
+                    arrived.clear()
+                    if fetching.done():
+                        fetching.result()
+                    while (found := written() if exchange.apart is None else await exchange.apart(written)) is not None:
+                        part, body = found
+                        await exchange.part(body, form, first=part.first, last=part.last)
+                        if part.first and operation.kind != "query":  # what is left to do of a mutation changes nothing
+                            watched.enter_context(self._departures.ending(receive))
+        finally:
+            fetching.cancel()
+            await asyncio.gather(fetching, return_exceptions=True)
+        return 200
 
     async def _follow(self, exchange: Exchange, operation: Operation, asked: Asked, receive: Receive) -> int:
         """Answer a subscription by a stream. Raises Refused before its first result."""

@@ -32,6 +32,7 @@ class Limits:
     root_fields: int = 30
     fields: int = 5_000
     directives: int = 5
+    deferred: int = 20
     cost: int = 100_000
     list_size: int = 5
 

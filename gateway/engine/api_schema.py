@@ -21,6 +21,7 @@ from graphql import (
     TypeNode,
     UnionTypeDefinitionNode,
     build_ast_schema,
+    parse,
 )
 
 MACHINERY = ("join__", "link__", "core__")
@@ -29,6 +30,12 @@ SPECIFIED = SHOWN_DIRECTIVES | {"skip", "include", "defer", "stream"}
 IN_OPERATIONS = frozenset(
     {"QUERY", "MUTATION", "SUBSCRIPTION", "FIELD", "FRAGMENT_DEFINITION", "FRAGMENT_SPREAD", "INLINE_FRAGMENT"}
     | {"VARIABLE_DEFINITION"}
+)
+
+DEFER = parse(
+    """"Lets the fragment come later than the rest, in a part of its own, for clients that take answers in parts."
+    directive @defer(if: Boolean! = true, label: String) on FRAGMENT_SPREAD | INLINE_FRAGMENT""",
+    no_location=True,
 )
 
 
@@ -57,7 +64,7 @@ def api_schema(document: DocumentNode, contract: Contract = WHOLE) -> GraphQLSch
     if not contract.whole:
         definitions = _reached(definitions)
     bare = (_bare(node) for node in definitions)
-    shown = tuple(node for node in bare if isinstance(node, DefinitionNode))
+    shown = (*(node for node in bare if isinstance(node, DefinitionNode)), *DEFER.definitions)
     return build_ast_schema(DocumentNode(definitions=shown), assume_valid_sdl=True)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.engine.tree import Place, Step, Tree
 
 if TYPE_CHECKING:
-    from gateway.engine.walk import Path
+    from gateway.engine.way import Path
 
 ROUNDS = 5
 Way = list[tuple[Step, Place | None, int]]

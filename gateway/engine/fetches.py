@@ -66,11 +66,13 @@ class Wanted:
 
 @dataclass(slots=True, eq=False)
 class Draft:
-    """A request in the making. A root draft has `asked`; an entity draft has `wanted`."""
+    """A request in the making. A root draft has `asked`; an entity draft has `wanted`. `defers` are the deferred fragments that
+    it is for, none when the first part of the answer needs it."""
 
     id: int
     graph: str
     after: set[int]
+    defers: frozenset[int]
     asked: Asked | None = None
     path: tuple[PathPart, ...] = ()
     wanted: list[Wanted] = field(default_factory=list)
@@ -146,38 +148,41 @@ class Builder:
         before = len(self.drafts)
         for step, below in tree.children.items():
             assert isinstance(step, Jump)  # noqa: S101 - an operation begins by entering a subgraph
-            draft = self._root(step.place, (), after)
+            draft = self._root(step.place, (), after, step.defers)
             assert draft.asked is not None  # noqa: S101 - a root draft
             self._visit(below, draft, draft.asked, (), (Level(draft, draft.asked, ()),))
         return {draft.id for draft in self.drafts[before:]}
 
-    def _root(self, place: Place, path: tuple[PathPart, ...], after: frozenset[int]) -> Draft:
+    def _root(self, place: Place, path: tuple[PathPart, ...], after: frozenset[int], defers: frozenset[int]) -> Draft:
+        wanted = (place.graph, path, after, defers)
         for draft in self.drafts:
-            if draft.asked is not None and (draft.graph, draft.path, frozenset(draft.after)) == (
-                place.graph,
-                path,
-                after,
-            ):
+            if draft.asked is not None and (draft.graph, draft.path, frozenset(draft.after), draft.defers) == wanted:
                 return draft
-        draft = Draft(len(self.drafts) + 1, place.graph, set(after), Asked(place), path)
+        draft = Draft(len(self.drafts) + 1, place.graph, set(after), defers, Asked(place), path)
         self.drafts.append(draft)
         return draft
 
     def _visit(
-        self, tree: Tree, draft: Draft, asked: Asked, path: tuple[PathPart, ...], levels: tuple[Level, ...]
+        self,
+        tree: Tree,
+        draft: Draft,
+        asked: Asked,
+        path: tuple[PathPart, ...],
+        levels: tuple[Level, ...],
+        defers: frozenset[int] = frozenset(),
     ) -> set[int]:
-        """Place a tree's steps; `levels` are the values on the way here. Returns the ids of the drafts that resolve its
-        leaves."""
+        """Place a tree's steps; `levels` are the values on the way here, `defers` the deferred fragments that further requests
+        are for. Returns the ids of the drafts that resolve its leaves."""
         touched: set[int] = set()
         for step, below in tree.children.items():
             if isinstance(step, Narrow):
                 assert below.place is not None  # noqa: S101 - narrowing leads to a place
                 inner = asked.narrowed(step.type, below.place)
-                touched |= self._visit(below, draft, inner, (*path, Narrowed(frozenset({step.type}))), levels)
+                touched |= self._visit(below, draft, inner, (*path, Narrowed(frozenset({step.type}))), levels, defers)
             elif isinstance(step, Resolve):
-                touched |= self._resolve(step, below, draft, asked, path, levels)
+                touched |= self._resolve(step, below, draft, asked, path, levels, defers)
             else:
-                touched |= self._jump(step, below, draft, asked, path, levels)
+                touched |= self._jump(step, below, draft, asked, path, levels, step.defers or defers)
         return touched
 
     def _resolve(
@@ -188,6 +193,7 @@ class Builder:
         asked: Asked,
         path: tuple[PathPart, ...],
         levels: tuple[Level, ...],
+        defers: frozenset[int],
     ) -> set[int]:
         key = step.key if step.key is not None else self._keys.of(_names(path), step.name, step.arguments)
         told = (f"{name}: {MARK}{self._context(what, levels).variable}" for name, what in step.told)
@@ -200,7 +206,7 @@ class Builder:
         )
         assert entry.below is not None  # noqa: S101 - a composite field has selections
         inner = (*path, key)
-        return self._visit(below, draft, entry.below, inner, (*levels, Level(draft, entry.below, inner)))
+        return self._visit(below, draft, entry.below, inner, (*levels, Level(draft, entry.below, inner)), defers)
 
     def _jump(
         self,
@@ -210,17 +216,18 @@ class Builder:
         asked: Asked,
         path: tuple[PathPart, ...],
         levels: tuple[Level, ...],
+        defers: frozenset[int],
     ) -> set[int]:
         if step.finding is None:
-            further = self._root(step.place, path, frozenset({draft.id}))
+            further = self._root(step.place, path, frozenset({draft.id}), defers)
             assert further.asked is not None  # noqa: S101 - a root draft
-            return self._visit(below, further, further.asked, path, levels)
-        after = {draft.id} | self._visit(step.finding, draft, asked, path, levels)
+            return self._visit(below, further, further.asked, path, levels, defers)
+        after = {draft.id} | self._visit(step.finding, draft, asked, path, levels, defers)
         for what in step.told:
             assert what.finding is not None  # noqa: S101 - without it there is no way
             above = levels[: len(levels) - what.up]
-            after |= self._visit(what.finding, *above[-1], above)
-        draft_after = self._entity(step.place.graph, after)
+            after |= self._visit(what.finding, *above[-1], above, defers)
+        draft_after = self._entity(step.place.graph, after, defers)
         parts = [self._inputs(self._walker.field_set(step.known, s), _names(path), entity=True) for s in step.inputs]
         inputs: tuple[Input, ...] | None = ()
         for part in parts:
@@ -229,7 +236,7 @@ class Builder:
         required = tuple(dict.fromkeys(given.key for given in parts[0]))
         told = tuple(dict.fromkeys(self._context(what, levels) for what in step.told))
         wanted = draft_after.want(Wanted(path, step.place.type, inputs, required, Asked(step.place), told))
-        return self._visit(below, draft_after, wanted.asked, path, levels)
+        return self._visit(below, draft_after, wanted.asked, path, levels, defers)
 
     def _context(self, told: Told, levels: tuple[Level, ...]) -> Context:
         """The variable that carries a value from above."""
@@ -241,11 +248,11 @@ class Builder:
             self._contexts[identity] = Context(variable, told.type, path, _only(inputs))
         return self._contexts[identity]
 
-    def _entity(self, graph: str, after: set[int]) -> Draft:
+    def _entity(self, graph: str, after: set[int], defers: frozenset[int]) -> Draft:
         for draft in self.drafts:
-            if draft.asked is None and draft.graph == graph and draft.after == after:
+            if draft.asked is None and (draft.graph, draft.after, draft.defers) == (graph, after, defers):
                 return draft
-        draft = Draft(len(self.drafts) + 1, graph, after)
+        draft = Draft(len(self.drafts) + 1, graph, after, defers)
         self.drafts.append(draft)
         return draft
 

@@ -23,6 +23,8 @@ def _pair(kept: dict[int, Draft]) -> tuple[Draft, Draft] | None:
         for later in entity:
             if earlier is later or earlier.graph != later.graph or earlier.id in waits[later.id]:
                 continue
+            if earlier.defers != later.defers:  # what is deferred is fetched apart, or it would not be
+                continue
             if later.id in waits[earlier.id] or not waits[earlier.id] <= waits[later.id]:
                 continue
             return earlier, later

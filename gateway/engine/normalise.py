@@ -9,6 +9,7 @@ Key, requires and provides field sets go through the same code.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from graphql import (
     ArgumentNode,
@@ -29,6 +30,9 @@ from graphql.language import print_ast
 
 from gateway.engine.supergraph import Supergraph
 
+if TYPE_CHECKING:
+    from gateway.engine.defer import Defers
+
 TYPENAME = "__typename"
 MISNAMED = re.compile("_{2,}typename")  # what could be taken for what tells types
 
@@ -38,6 +42,7 @@ class Selected:
     """A field to resolve on values of type `on`, under a response key; `key` is None for what only the planner needs.
 
     `directives` are those that all subgraphs know, as text; they go along with the field.
+    `occurs` are the numbers of the deferred fragments that it stands in, 0 for none; `defers` those it belongs to in the end.
     """
 
     on: str
@@ -47,6 +52,8 @@ class Selected:
     variables: frozenset[str]
     children: "Selections | None" = None
     directives: str = ""
+    occurs: frozenset[int] = frozenset({0})
+    defers: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)
@@ -80,10 +87,10 @@ def condition_variables(document: DocumentNode) -> tuple[str, ...]:
     def look(selection_set: SelectionSetNode | None) -> None:
         for node in selection_set.selections if selection_set else ():
             for directive in node.directives or ():
-                if directive.name.value in ("skip", "include") and directive.arguments:
-                    value = directive.arguments[0].value
-                    if isinstance(value, VariableNode):
-                        found.add(value.name.value)
+                if directive.name.value in ("skip", "include", "defer"):
+                    for argument in directive.arguments or ():
+                        if argument.name.value == "if" and isinstance(argument.value, VariableNode):
+                            found.add(argument.value.name.value)
             if not isinstance(node, FragmentSpreadNode):
                 look(node.selection_set)  # type: ignore[attr-defined]
 
@@ -112,11 +119,14 @@ class Normaliser:
         supergraph: Supergraph,
         document: DocumentNode | None = None,
         conditions: Mapping[str, bool] | None = None,
+        defers: "Defers | None" = None,
         *,
         types: bool = False,
     ) -> None:
+        """Without `defers` nothing is deferred, whatever the document says."""
         self._supergraph = supergraph
         self._conditions = conditions or {}
+        self._defers, self._within = defers, 0
         self._internal = document is None
         self._types = types  # whether the planner's own __typename is one to ask for
         definitions = document.definitions if document else ()
@@ -127,7 +137,7 @@ class Normaliser:
         into = Selections(type_name)
         self._collect(node, into, self._supergraph.possible(type_name), whole=True)
         if not into.fields and not self._internal:  # the value's existence is still asked for
-            self._add(into, Selected(type_name, TYPENAME, TYPENAME, "", frozenset()))
+            self._add(into, self._selected(type_name, TYPENAME, TYPENAME))
         return into
 
     def _collect(self, node: SelectionSetNode, into: Selections, possible: frozenset[str], whole: bool) -> None:
@@ -147,7 +157,11 @@ class Normaliser:
                 inner = item.selection_set
             left = possible & self._supergraph.possible(condition)
             if left:
+                around = self._within
+                if self._defers is not None:
+                    self._within = self._defers.of(item, around)
                 self._collect(inner, into, left, whole and left == possible)
+                self._within = around
 
     def _field(self, node: FieldNode, into: Selections, possible: frozenset[str], whole: bool) -> None:
         name = node.name.value
@@ -157,7 +171,7 @@ class Normaliser:
         if name == TYPENAME:
             # Of an object type the projection knows the name; of an abstract one the subgraph must tell.
             if self._supergraph.types[into.type].abstract and not self._internal:
-                self._add(into, Selected(into.type, TYPENAME, TYPENAME, "", frozenset()))
+                self._add(into, self._selected(into.type, TYPENAME, TYPENAME))
             elif self._types:
                 self._add(into, Selected(into.type, TYPENAME, None, "", frozenset()))
             return
@@ -169,7 +183,7 @@ class Normaliser:
             declared = self._supergraph.types[owner].fields.get(name)
             if declared is None:
                 continue
-            selected = Selected(owner, name, key, *arguments_of(node.arguments))
+            selected = self._selected(owner, name, key, node.arguments)
             if node.directives:
                 _directed(selected, node.directives)
             if node.selection_set is not None:
@@ -187,23 +201,34 @@ class Normaliser:
                 found |= self._contexts(selected.children)
         return found
 
+    def _selected(
+        self, on: str, name: str, key: str | None, arguments: tuple[ArgumentNode, ...] | None = None
+    ) -> Selected:
+        selected = Selected(on, name, key, *arguments_of(arguments))
+        if self._within:
+            selected.occurs = frozenset({self._within})
+        return selected
+
     def _add(self, into: Selections, selected: Selected) -> None:
         """What is asked of all values is not asked of those of one type again: two subgraphs could tell it differently."""
         meaning = (selected.key, selected.name, selected.arguments)
         identity = (selected.on, *meaning)
         known = into.fields.get(identity)
         if known is not None:
+            known.occurs |= selected.occurs
             if known.children is not None and selected.children is not None:
                 self._merge(known.children, selected.children)
             return
         if selected.children is None:
             of_all = into.fields.get((into.type, *meaning))
             if of_all is not None and of_all.directives == selected.directives:
+                of_all.occurs |= selected.occurs
                 return
             if selected.on == into.type:
                 for member in self._supergraph.possible(into.type) - {into.type}:
                     of_one = into.fields.get((member, *meaning))
                     if of_one is not None and of_one.directives == selected.directives:
+                        selected.occurs |= of_one.occurs
                         del into.fields[(member, *meaning)]
         into.fields[identity] = selected
 
@@ -269,4 +294,3 @@ def _directed(selected: Selected, directives: tuple[DirectiveNode, ...]) -> None
             parts.append(f" @{directive.name.value}({text})" if text else f" @{directive.name.value}")
             selected.variables |= variables
     selected.directives = "".join(parts)
-

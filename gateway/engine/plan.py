@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import orjson
 
+from gateway.engine.defer import Deferred
 from gateway.engine.sharing import Point, points, separate
 
 ROOT_KINDS = ("query", "mutation", "subscription")
@@ -116,7 +117,7 @@ class Rename:
 class Fetch:
     """One request. `after` are the ids of the fetches whose answers it reads; `path` is where a root answer belongs,
     `roots` its first response keys. When one of the mutations `vital` gives null, the whole answer is null and no later
-    one runs."""
+    one runs. `defers` are the deferred fragments that it is for, none when the first part of the answer needs it."""
 
     id: int
     subgraph: str
@@ -129,6 +130,7 @@ class Fetch:
     roots: tuple[str, ...] = ()
     vital: tuple[str, ...] = ()
     renames: tuple[Rename, ...] = ()
+    defers: tuple[Deferred, ...] = ()
 
     @cached_property
     def opening(self) -> bytes:
@@ -150,9 +152,10 @@ class Fetch:
 
 @dataclass(frozen=True)
 class Plan:
-    """The fetches of an operation, each after those it reads from."""
+    """The fetches of an operation, each after those it reads from, and its deferred fragments."""
 
     fetches: tuple[Fetch, ...]
+    defers: tuple[Deferred, ...] = ()
 
     @cached_property
     def points(self) -> Mapping[tuple[int, str], Point]:
@@ -163,6 +166,27 @@ class Plan:
     def separate(self) -> frozenset[tuple[int, str]]:
         """The parts of answers that each waiting value gets a copy of, by the fetch's id and the lookup's alias or nothing."""
         return separate(self.fetches)
+
+    @cached_property
+    def _needed(self) -> dict[frozenset[int], frozenset[int]]:
+        return {}
+
+    def needed(self, numbers: frozenset[int]) -> frozenset[int]:
+        """The ids of the fetches that the fields of some deferred fragments need, those that they have in common; for none, of
+        the first part of the answer."""
+        found = self._needed.get(numbers)
+        if found is None:
+            around = [self._around(number) for number in numbers]
+            ids = (f.id for f in self.fetches if not f.defers or (around and _for_all(f, around)))
+            found = self._needed[numbers] = frozenset(ids)
+        return found
+
+    def _around(self, number: int) -> set[int]:
+        found = set()
+        while number:
+            found.add(number)
+            number = self.defers[number - 1].within if number <= len(self.defers) else 0
+        return found
 
     def __str__(self) -> str:
         return "\n".join(map(_text, self.fetches)) or "Nothing to fetch"
@@ -183,10 +207,17 @@ class Plan:
         return waves
 
 
+def _for_all(fetch: Fetch, around: list[set[int]]) -> bool:
+    """Whether a fetch is for each of some fragments, or for one around it."""
+    numbers = {deferred.number for deferred in fetch.defers}
+    return all(numbers & those for those in around)
+
+
 def _text(fetch: Fetch) -> str:
     after = f" after {', '.join(map(str, fetch.after))}" if fetch.after else ""
     at = f" at {_path(fetch.path)}" if fetch.path else ""
-    lines = [f"{fetch.id}: {fetch.subgraph}{after}{at}", f"  {fetch.document}"]
+    deferred = f" deferred {', '.join(map(str, fetch.defers))}" if fetch.defers else ""
+    lines = [f"{fetch.id}: {fetch.subgraph}{after}{at}{deferred}", f"  {fetch.document}"]
     for lookup in fetch.lookups:
         for entities in lookup.entities:
             inputs = _inputs(entities.inputs)
@@ -203,6 +234,7 @@ def described(fetch: Fetch) -> dict[str, Any]:
         "subgraph": fetch.subgraph,
         "kind": fetch.kind,
         "after": list(fetch.after),
+        "deferred": [str(deferred) for deferred in fetch.defers],
         "at": _path(fetch.path),
         "document": fetch.document,
         "variables": list(fetch.variables),

@@ -12,6 +12,7 @@ from graphql import DocumentNode, NonNullTypeNode, OperationDefinitionNode
 from graphql.language import print_ast
 
 from gateway.engine.choose import choose
+from gateway.engine.defer import Deferred, Defers
 from gateway.engine.document import Printer, operation
 from gateway.engine.fetches import Asked, Builder, Draft, Wanted, free
 from gateway.engine.merge import merged
@@ -19,7 +20,8 @@ from gateway.engine.normalise import TYPENAME, Normaliser, Selections
 from gateway.engine.plan import MARK, Fetch, Lookup, Plan
 from gateway.engine.supergraph import Supergraph
 from gateway.engine.tree import Jump, Place
-from gateway.engine.walk import JUMP_COST, NoResolvablePath, Path, Walker
+from gateway.engine.walk import JUMP_COST, NoResolvablePath, Walker
+from gateway.engine.way import Path
 
 __all__ = ["NoResolvablePath", "Planner"]
 
@@ -32,14 +34,21 @@ class Planner:
         self._walker = Walker(supergraph)
 
     def plan(
-        self, document: DocumentNode, node: OperationDefinitionNode, conditions: Mapping[str, bool] | None = None
+        self,
+        document: DocumentNode,
+        node: OperationDefinitionNode,
+        conditions: Mapping[str, bool] | None = None,
+        defers: Defers | None = None,
     ) -> Plan:
-        """The plan of an operation. Raises NoResolvablePath naming what no subgraph can resolve."""
+        """The plan of an operation; with `defers`, of its parts. Raises NoResolvablePath naming what no subgraph can resolve."""
         kind = node.operation.value
         root = self._supergraph.roots[kind]
-        selections = Normaliser(self._supergraph, document, conditions).selections(node.selection_set, root)
+        selections = Normaliser(self._supergraph, document, conditions, defers).selections(node.selection_set, root)
+        deferred = tuple(defers.all) if defers is not None else ()
+        if defers is not None and deferred:
+            defers.settle(selections, self._supergraph)
         if all(selected.name == TYPENAME for selected in selections):
-            return Plan(())  # that there is a root, and its name, need not be asked of anyone
+            return Plan((), deferred)  # that there is a root, and its name, need not be asked of anyone
         declared = {d.variable.name.value: print_ast(d) for d in node.variable_definitions or ()}
         builder = Builder(self._supergraph, self._walker, selections)
         if kind == "mutation":
@@ -47,7 +56,7 @@ class Planner:
         else:
             builder.build(choose(None, self._walker.leaves(self._starts(root), selections)))
         drafts = merged(builder.drafts)
-        return Plan(tuple(self._fetch(draft, kind, declared) for draft in drafts))
+        return Plan(tuple(self._fetch(draft, kind, declared, deferred) for draft in drafts), deferred)
 
     def _starts(self, root: str) -> list[Path]:
         """The ways into a root type: one per subgraph that has it."""
@@ -71,9 +80,10 @@ class Planner:
                     trees.append(choose(None, leaves))
             if not trees:
                 raise NoResolvablePath(f"{selections.type}.{next(iter(alone)).name}")
-            after = frozenset(builder.build(min(trees, key=lambda tree: tree.cost), after))
+            made = builder.build(min(trees, key=lambda tree: tree.cost), after)
+            after = frozenset(draft.id for draft in builder.drafts if draft.id in made and not draft.defers)
 
-    def _fetch(self, draft: Draft, kind: str, declared: Mapping[str, str]) -> Fetch:
+    def _fetch(self, draft: Draft, kind: str, declared: Mapping[str, str], deferred: tuple[Deferred, ...]) -> Fetch:
         printer = Printer(self._supergraph)
         extra: list[str] = []
         lookups: tuple[Lookup, ...] = ()
@@ -95,6 +105,7 @@ class Planner:
             roots=tuple(draft.asked.fields) if draft.asked is not None else (),
             vital=self._vital(draft.asked) if own == "mutation" and draft.asked is not None else (),
             renames=tuple(sorted(printer.renames, key=lambda rename: -len(rename.path))),  # what is below goes first
+            defers=tuple(deferred[number - 1] for number in sorted(draft.defers)),
         )
 
     def _vital(self, asked: Asked) -> tuple[str, ...]:
@@ -147,12 +158,14 @@ def plan_operation(
     node: OperationDefinitionNode,
     conditions: Mapping[str, bool] | None = None,
     labels: frozenset[str] = frozenset(),
+    defers: Defers | None = None,
 ) -> Plan:
-    """The plan of an operation on a supergraph while the `labels` of progressive @overrides hold.
+    """The plan of an operation on a supergraph while the `labels` of progressive @overrides hold. With `defers`, what is
+    deferred is fetched apart.
 
     Raises NoResolvablePath.
     """
     planner = supergraph.planners.get(labels)
     if not isinstance(planner, Planner):
         planner = supergraph.planners[labels] = Planner(supergraph.under(labels))
-    return planner.plan(document, node, conditions)
+    return planner.plan(document, node, conditions, defers)

@@ -13,7 +13,7 @@ from graphql import GraphQLEnumType, GraphQLList, GraphQLNonNull, GraphQLObjectT
 from gateway.engine.normalise import TYPENAME
 
 if TYPE_CHECKING:
-    from gateway.engine.projection import Selection, Shown
+    from gateway.engine.selection import Selection, Shown
 
 Json = dict[str, Any]
 Complete = Callable[[Any], Any]

@@ -53,7 +53,8 @@ class Jump:
     """A new request to a subgraph: for entities of type `place.type`, found by `inputs`, which `finding` gathers first.
 
     `inputs` are field sets on the type `known` that the values have, as text: the key, then what a @requires asks for. No
-    inputs means a root type, which every subgraph that has it can enter. `told` is what lies above the values and goes along.
+    inputs means a root type, which every subgraph that has it can enter. `told` is what lies above the values and goes along;
+    `defers` are the deferred fragments that it is for.
     """
 
     place: Place
@@ -61,6 +62,7 @@ class Jump:
     inputs: tuple[str, ...] = ()
     finding: "Tree | None" = field(default=None, compare=False)
     told: tuple[Told, ...] = ()
+    defers: frozenset[int] = frozenset()
 
 
 Step = Resolve | Narrow | Jump

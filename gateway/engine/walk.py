@@ -7,12 +7,13 @@ asks for) can itself be found from here; the tree that finds it hangs on the jum
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gateway.engine.choose import choose
 from gateway.engine.normalise import TYPENAME, Normaliser, Selected, Selections, answers
 from gateway.engine.supergraph import ContextArgument, FieldIn, Key, Supergraph, selection
-from gateway.engine.tree import Jump, Narrow, Place, Resolve, Step, Told, Tree
+from gateway.engine.tree import Jump, Narrow, Place, Resolve, Told, Tree
+from gateway.engine.way import Path
 
 FIELD_COST, JUMP_COST = 1, 1000
 MOST_REMEMBERED = 50_000
@@ -21,42 +22,6 @@ DEEPEST = 24  # what is solved within one another; no supergraph that composes c
 
 class NoResolvablePath(Exception):
     """No subgraph can resolve a field where the operation asks for it; the text names its coordinate."""
-
-
-@dataclass(frozen=True, slots=True)
-class Path:
-    """A way from the root: its last step and the way before it. `cost` counts fields and, far dearer, requests."""
-
-    place: Place | None  # None after a leaf
-    step: Step | None
-    before: "Path | None"
-    cost: int
-    own: int
-    known: str  # the type that the value is known to have; differs from the place's type at an interface object
-    fixed: bool = False  # whether the way before has been chosen already
-
-    def to(self, place: Place | None, step: Step, own: int, known: str = "") -> "Path":
-        return Path(place, step, self, self.cost + own, own, known or (place.type if place else ""))
-
-    def along(self, further: "Path") -> "Path":
-        """This way, then one that begins where it ends."""
-        if further.step is None or further.before is None:
-            return self
-        return self.along(further.before).to(further.place, further.step, further.own, further.known)
-
-    def steps(self) -> list[tuple[Step, Place | None, int]]:
-        """The steps from the start in order, each with where it leads and its own cost."""
-        found: list[tuple[Step, Place | None, int]] = []
-        path: Path | None = self
-        while path is not None and path.step is not None:
-            found.append((path.step, path.place, path.own))
-            path = path.before
-        return found[::-1]
-
-
-def start(place: Place) -> Path:
-    """The empty way from a place."""
-    return Path(place, None, None, 0, 0, place.type)
 
 
 Busy = frozenset[tuple[str, str, str]]  # what is being solved further up: (what, type, graph or field)
@@ -83,7 +48,8 @@ class Walker:
         for selected in selections:
             if selected.on != selections.type and members is not None and selected.on not in members:
                 continue  # no value here can be of this type
-            ways = self.ways(paths, selected, busy, staying=staying)
+            ways = self._deferred(paths, selected, busy) if selected.defers else []
+            ways = ways or self.ways(paths, selected, busy, staying=staying)
             if not ways:
                 found += self.leaves(paths, self._by_type(selected), busy, staying=staying)
             elif selected.children is None:
@@ -143,6 +109,32 @@ class Walker:
                 if identity not in best or way.cost < best[identity].cost:
                     best[identity] = way
         return list(best.values())
+
+    def _deferred(self, paths: list[Path], selected: Selected, busy: Busy) -> list[Path]:
+        """The ways to a deferred field by requests of its own, so that nothing else waits for it; none where there are none."""
+        known = {id(way) for path in paths for way in path.back()}
+        ways = [way.marked(selected.defers, known) for way in self.ways(paths, selected, busy)]
+        if all(path.defers == selected.defers for path in paths):
+            return ways
+        entered = [way for path in paths if (way := self._anew(self._narrowed(path, selected), busy)) is not None]
+        apart = [way.marked(selected.defers, known) for way in self.ways(entered, selected, busy, staying=True)]
+        return apart + [way for way in ways if way.defers == selected.defers]
+
+    def _anew(self, path: Path, busy: Busy) -> Path | None:
+        """The way into the place once more, by a request of its own: a root type anew, an entity by its key."""
+        place = path.place
+        assert place is not None  # noqa: S101 - a leaf has no fields
+        if _begins(path) and path.before is not None:
+            return path.before.to(place, Jump(place, path.known), JUMP_COST)
+        declared = self._supergraph.types[place.type]
+        if declared.abstract or place.graph in declared.interface_object_in:
+            return None
+        there, mark = Place(place.type, place.graph), ("jump", place.type, place.graph)
+        if mark in busy:
+            return None
+        keys = [key for key in declared.graphs.get(place.graph, ()) if key.resolvable]
+        ways = [self._by_key(path, [path], there, key, busy | {mark}) for key in keys]
+        return min(filter(None, ways), key=lambda way: way.cost, default=None)
 
     def _from(
         self, path: Path, selected: Selected, busy: Busy, there: Mapping[tuple[Place | None, str], int]

@@ -59,8 +59,11 @@ class _Scope:
 class Drawer:
     """Draws operations for one schema."""
 
-    def __init__(self, schema: GraphQLSchema, seed: int, ids: Sequence[str] = ("a", "b")) -> None:
-        self._schema, self._ids = schema, ids
+    def __init__(
+        self, schema: GraphQLSchema, seed: int, ids: Sequence[str] = ("a", "b"), *, defers: bool = False
+    ) -> None:
+        """With `defers`, some fragments are deferred."""
+        self._schema, self._ids, self._defers = schema, ids, defers
         self._chance = random.Random(seed)
         self._abstract = [t for t in schema.type_map.values() if isinstance(t, GraphQLInterfaceType | GraphQLUnionType)]
 
@@ -76,6 +79,7 @@ class Drawer:
         self._fragments: list[str] = []
         self._open: list[tuple[str, str, _Scope]] = []  # fragments that can be spread again
         self._variables: dict[str, tuple[str, Any]] = {}
+        self._labels = 0
         root = self._schema.query_type if kind == "query" else self._schema.mutation_type
         assert root is not None
         body = self._selections(root, _Scope(), self._chance.choice(DEPTHS), root=True)
@@ -160,8 +164,9 @@ class Drawer:
 
     def _fragment(self, type_: Any, scope: _Scope, depth: int) -> str:
         again = [name for name, condition, s in self._open if s is scope and self._overlap(type_, condition)]
+        later = self._deferral(type_)
         if again and self._some(0.3):
-            return f"...{self._chance.choice(again)}{self._condition()}"
+            return f"...{self._chance.choice(again)}{self._condition()}{later}"
         condition = self._conditioned(type_)
         narrow = self._schema.type_map[condition] if condition else type_
         inner = self._selections(narrow, scope, depth - 1)
@@ -169,8 +174,27 @@ class Drawer:
             name = f"F{len(self._fragments)}"
             self._fragments.append(f"fragment {name} on {condition} {inner}")
             self._open.append((name, condition, scope))
-            return f"...{name}{self._condition()}"
-        return f"...{f' on {condition}' if condition else ''}{self._condition()} {inner}"
+            return f"...{name}{self._condition()}{later}"
+        return f"...{f' on {condition}' if condition else ''}{self._condition()}{later} {inner}"
+
+    def _deferral(self, type_: Any) -> str:
+        """Often a @defer, where one may be: with or without a label, at times by a condition."""
+        if not self._defers or type_ is self._schema.mutation_type or not self._some(0.6):
+            return ""
+        given = []
+        if self._some(0.5):
+            self._labels += 1
+            given.append(f'label: "d{self._labels}"')
+        if self._some(0.25):
+            value = self._chance.choice(("true", "false", "$yes", "$no", "$maybe"))
+            given.append(f"if: {value}")
+            if value.startswith("$"):
+                self._variables[value[1:]] = {
+                    "$yes": ("Boolean!", True),
+                    "$no": ("Boolean!", False),
+                    "$maybe": ("Boolean = true", ...),
+                }[value]
+        return f" @defer({', '.join(given)})" if given else " @defer"
 
     def _overlap(self, type_: Any, other: str) -> bool:
         found = self._schema.type_map[other]

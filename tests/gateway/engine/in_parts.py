@@ -1,0 +1,171 @@
+"""Answers in parts: made by the gateway from strict subgraphs and by one schema, and put together again as clients do."""
+
+import random
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    ExperimentalIncrementalExecutionResults,
+    FragmentSpreadNode,
+    GraphQLDeferDirective,
+    InlineFragmentNode,
+    Visitor,
+    experimental_execute_incrementally,
+    get_operation_ast,
+    get_variable_values,
+    visit,
+)
+
+from gateway.engine.defer import Defers
+from gateway.engine.delivery import Delivery
+from gateway.engine.normalise import condition_variables
+from gateway.engine.planner import plan_operation
+from gateway.engine.projection import Projection
+from gateway.incremental import Form, told
+from tests.gateway.engine.world import Row, World
+
+Json = dict[str, Any]
+
+
+def delivered(
+    world: World, document: DocumentNode, variables: Json, form: Form, seed: int = 0
+) -> tuple[list[Json], str]:
+    """The gateway's parts, and its plan. Answers come in an order drawn at random, but those of deferred requests only once
+    the first part is out. Raises AssertionError where that waits for a deferred request."""
+    operation = get_operation_ast(document)
+    assert operation is not None
+    schema = world.supergraph.api_schema
+    coerced = get_variable_values(schema, operation.variable_definitions or (), variables)
+    assert not isinstance(coerced, list), coerced
+    conditions = {n: coerced.coerced.get(n, True) for n in condition_variables(document)}
+    defers = Defers(conditions)
+    plan = plan_operation(world.supergraph, document, operation, conditions, world.labels, defers)
+    projection = Projection(schema, document, operation, conditions, defers, repeats=form is Form.SPEC_2022)
+    delivery = Delivery(plan, projection, variables)
+    chance, sent, parts = random.Random(seed), [], []
+    while True:
+        sent += delivery.ready()
+        while (part := delivery.part()) is not None:
+            parts.append(orjson.loads(orjson.dumps(told(part, form, lambda errors: errors))))
+        if delivery.over:
+            return parts, str(plan)
+        at_hand = [request for request in sent if parts or not request.fetch.defers]
+        assert at_hand, f"a part waits for nothing, or the first one for what is deferred:\n{plan}"
+        request = chance.choice(at_hand)
+        sent.remove(request)
+        delivery.receive(request.fetch, world.serve(request))
+
+
+async def whole_in_parts(world: World, document: DocumentNode, variables: Json) -> list[Json]:
+    """The judge's parts, in the draft's form."""
+
+    def resolve(source: Row | None, info: Any, **arguments: Any) -> Any:
+        return world.value(source or Row(info.parent_type.name, 0), info.field_name, arguments)
+
+    done = experimental_execute_incrementally(
+        world.supergraph.api_schema,
+        document,
+        variable_values=variables,
+        field_resolver=resolve,
+        type_resolver=lambda value, *_: value.type,
+    )
+    if isinstance(done, ExecutionResult):
+        return [dict(done.formatted)]
+    assert isinstance(done, ExperimentalIncrementalExecutionResults)
+    later = [dict(part.formatted) async for part in done.subsequent_results]
+    return [dict(done.initial_result.formatted), *later]
+
+
+class Client:
+    """Puts parts together. `announced` (with the first part) and `lost` are fragments by path and label."""
+
+    def __init__(self, parts: Iterable[Json]) -> None:
+        first, *rest = parts
+        self.first = orjson.dumps(first.get("data"))
+        self.data = orjson.loads(self.first)
+        self.errors = len(first.get("errors", ()))
+        self._pending: dict[str, Json] = {}
+        self.lost: list[str] = []
+        self._announce(first)
+        self.announced = sorted(map(_named, self._pending.values()))
+        more = first.get("hasNext", False)
+        for part in rest:
+            assert more
+            more = part["hasNext"]
+            self._announce(part)
+            for entry in part.get("incremental", ()):
+                self._take(entry)
+            for ended in part.get("completed", ()):
+                fragment = self._pending.pop(ended["id"])
+                if "errors" in ended:
+                    self.lost.append(_named(fragment))
+                    self.errors += len(ended["errors"])
+        assert not more
+        assert not self._pending
+
+    def _announce(self, part: Json) -> None:
+        for fragment in part.get("pending", ()):
+            assert fragment["id"] not in self._pending
+            self._pending[fragment["id"]] = fragment
+
+    def _take(self, entry: Json) -> None:
+        self.errors += len(entry.get("errors", ()))
+        drafts = "id" in entry
+        path = [*self._pending[entry["id"]]["path"], *entry.get("subPath", ())] if drafts else entry["path"]
+        if entry["data"] is None:
+            assert not drafts
+            self.lost.append(_named(entry))
+            return
+        held: Any = self.data
+        for step in path:
+            held = held[step]
+        _join(held, entry["data"], once=drafts)
+
+
+def _named(fragment: Json) -> str:
+    return f"{fragment['path']} {fragment.get('label')}"
+
+
+def _join(into: Json, more: Json, *, once: bool) -> None:
+    """Add to an object. Raises AssertionError where something comes twice and must not, or differs."""
+    for key, value in more.items():
+        if key not in into:
+            into[key] = value
+        else:
+            assert not once, f"{key} comes twice"
+            _alike(into, key, into[key], value)
+
+
+def _alike(into: Any, key: Any, held: Any, value: Any) -> None:
+    if isinstance(held, dict) and isinstance(value, dict):
+        _join(held, value, once=False)
+    elif isinstance(held, list) and isinstance(value, list):
+        assert len(held) == len(value)
+        for index, item in enumerate(value):
+            _alike(held, index, held[index], item)
+    elif held is None:
+        into[key] = value
+    else:
+        assert value is None or held == value, f"{key} was {held} and is {value}"
+
+
+class _Undeferred(Visitor):
+    def leave_inline_fragment(self, node: InlineFragmentNode, *_: Any) -> Any:
+        return _bare(node)
+
+    def leave_fragment_spread(self, node: FragmentSpreadNode, *_: Any) -> Any:
+        return _bare(node)
+
+
+def _bare(node: Any) -> Any:
+    changes = {key: getattr(node, key) for key in node.keys if key != "loc"}
+    changes["directives"] = tuple(d for d in node.directives or () if d.name.value != GraphQLDeferDirective.name)
+    return type(node)(**changes)
+
+
+def undeferred(document: DocumentNode) -> DocumentNode:
+    """The same document without @defer."""
+    return visit(document, _Undeferred())  # type: ignore[no-any-return]
