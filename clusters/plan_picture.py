@@ -56,11 +56,16 @@ def picture(explained: Explained) -> str:
 
 
 def _box(fetch: Fetch, lines: list[str], x: float, y: float, height: float, colour: str) -> str:
+    title = f"{fetch.id}  {fetch.subgraph}"
+    if fetch.defers:
+        names = ", ".join(map(str, fetch.defers))
+        title += spoken(f" (deferred: {names})", f" (différé\u00a0: {names})")
+    title = title if len(title) <= MOST_LETTERS else title[: MOST_LETTERS - 1] + "…"
     text = "\n".join(_line(x + 10, y + (row + 2) * LINE + 6, line, "#222") for row, line in enumerate(lines))
     return (
         f'<g><rect x="{x}" y="{y}" width="{WIDTH}" height="{height}" rx="4" fill="#fafafa" stroke="{colour}"/>'
         f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{LINE + 5}" rx="4" fill="{colour}"/>'
-        f"{_line(x + 10, y + LINE - 1, f'{fetch.id}  {fetch.subgraph}', '#fff', bold=True)}\n{text}</g>"
+        f"{_line(x + 10, y + LINE - 1, title, '#fff', bold=True)}\n{text}</g>"
     )
 
 

@@ -9,6 +9,7 @@ from gateway.documents import Documents, hash_of
 from gateway.engine.plan import Plan
 from gateway.engine.supergraph import load_supergraph
 from gateway.errors import Refused
+from gateway.incremental import Form
 from gateway.operations import Operations
 from gateway.settings import Limits
 from services.kit.language import Language, is_french, spoken
@@ -20,7 +21,8 @@ class OperationRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """What becomes of an operation: its plan, its cost, and the conditions that were taken to be true for want of a value."""
+    """What becomes of an operation: its plan, in parts where it defers something, its cost, and the conditions that were taken
+    to be true for want of a value."""
 
     name: str
     document: str
@@ -76,7 +78,8 @@ def explain(supergraph: Path, file: Path, name: str | None, variables: str) -> E
         operation = operations.find(text, name)
         values = {**operation.defaults, **given}
         assumed = tuple(condition for condition in operation.conditions if condition not in values)
-        variant, cost = operation.variant({**values, **dict.fromkeys(assumed, True)})
+        form = Form.DRAFT if operation.defers else None
+        variant, cost = operation.variant({**values, **dict.fromkeys(assumed, True)}, form=form)
     except Refused as refused:
         language = Language.FR if is_french() else Language.EN
         raise OperationRefused("\n".join(map(_told, refused.errors("", language)))) from None

@@ -17,6 +17,7 @@ from graphql import (
     GraphQLOutputType,
     GraphQLSchema,
     OperationDefinitionNode,
+    is_abstract_type,
 )
 
 from gateway.engine.defer import Defers
@@ -49,7 +50,7 @@ class Projection:
         """With `defers`, in parts. `repeats`: each part is all of its fragment, whatever others have shown already."""
         root = schema.get_root_type(node.operation)
         assert root is not None  # noqa: S101 - the operation is valid
-        self.root = root
+        self._schema, self.root = schema, root
         collector = Collector(schema, document, conditions or {}, defers, repeats=repeats)
         self.selection = Selection(collector, root, [(node.selection_set, None)], frozenset())
         self._shaper = Shaper(self.selection, root.name)

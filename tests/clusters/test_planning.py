@@ -52,6 +52,15 @@ class TestThePlan:
         shut = planning.explain(SUPERGRAPH, asked, None, '{"deep": false}')
         assert (shut.assumed, "name" in str(shut.plan)) == ((), False)
 
+    def test_what_is_deferred_is_told(self, tmp_path: Path) -> None:
+        text = '{ business(businessNumber: "1") { legalName ... @defer(label: "risk") { riskScore { band } } } }'
+        asked, picture = operation(tmp_path, text), tmp_path / "plan.svg"
+        done = onedoor("plan", str(asked), "--svg", str(picture))
+        assert "\n2: inspections after 1 deferred risk\n" in done.stdout
+        assert "2  inspections (deferred: risk)" in picture.read_text(encoding="utf-8")
+        found = json.loads(onedoor("plan", str(asked), "--json").stdout)
+        assert [fetch["deferred"] for fetch in found["fetches"]] == [[], ["risk"]]
+
     @pytest.mark.parametrize(
         ("text", "more", "told"),
         [
