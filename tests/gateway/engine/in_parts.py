@@ -13,18 +13,18 @@ from graphql import (
     GraphQLDeferDirective,
     InlineFragmentNode,
     Visitor,
+    execute_sync,
     experimental_execute_incrementally,
     get_operation_ast,
-    get_variable_values,
     visit,
 )
 
 from gateway.engine.defer import Defers
 from gateway.engine.delivery import Delivery
-from gateway.engine.normalise import condition_variables
 from gateway.engine.planner import plan_operation
 from gateway.engine.projection import Projection
 from gateway.incremental import Form, told
+from gateway.operations import only_introspection
 from tests.gateway.engine.world import Row, World
 
 Json = dict[str, Any]
@@ -38,13 +38,14 @@ def delivered(
     operation = get_operation_ast(document)
     assert operation is not None
     schema = world.supergraph.api_schema
-    coerced = get_variable_values(schema, operation.variable_definitions or (), variables)
-    assert not isinstance(coerced, list), coerced
-    conditions = {n: coerced.coerced.get(n, True) for n in condition_variables(document)}
+    conditions = world.conditions(document, operation, variables)
     defers = Defers(conditions)
     plan = plan_operation(world.supergraph, document, operation, conditions, world.labels, defers)
     projection = Projection(schema, document, operation, conditions, defers, repeats=form is Form.SPEC_2022)
     delivery = Delivery(plan, projection, variables)
+    if projection.introspects:
+        meta = execute_sync(schema, only_introspection(document, operation), variable_values=variables)
+        delivery.data.update(meta.data or {})
     chance, sent, parts = random.Random(seed), [], []
     while True:
         sent += delivery.ready()
