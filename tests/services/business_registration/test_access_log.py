@@ -10,6 +10,7 @@ from services.business_registration.events import ApplicationStatusChanged
 from services.kit.testing import tokens
 from services.kit.testing.client import Answer, Client
 from tests.services.business_registration.conftest import OFFICER, Json, Owner
+from tests.services.business_registration.test_applications import WITHDRAW
 from tests.services.kit.conftest import until
 
 OWNER = tokens.subject_of("owner")
@@ -95,22 +96,23 @@ class TestAnApplication:
             return bool(await logged(shared))
 
         await until(told)
-        shared.feed.publish(changed(drafted))
-        answer = await task
-        assert answer.body["stream"].count('"DRAFT"') == 2
+        await Owner(shared).ask(WITHDRAW, input={"applicationId": drafted["id"]})
+        shared.feed.publish(withdrawn(drafted))
+        stream = (await task).body["stream"]
+        assert ['"DRAFT"' in stream, '"WITHDRAWN"' in stream] == [True, True]
         assert await logged(shared) == [read("application")] * 2
 
 
 async def watch(client: Client, application_id: str) -> Answer:
-    """What an officer hears of an application within a second."""
+    """What an officer hears of an application until it is final."""
     access = tokens.token(*OFFICER, username="officer", audience=client.audience)
     headers = {"content-type": "application/json", "authorization": f"Bearer {access}"}
     body = orjson.dumps({"query": WATCH, "variables": {"id": application_id}})
-    return await client.post(body, headers, listens_s=1)
+    return await client.post(body, headers, listens_s=30)
 
 
-def changed(application: Json) -> ApplicationStatusChanged:
-    given = {"application_id": application["id"], "status": "DRAFT", "changed_at": "2026-01-05T15:00:00Z"}
+def withdrawn(application: Json) -> ApplicationStatusChanged:
+    given = {"application_id": application["id"], "status": "WITHDRAWN", "changed_at": "2026-01-05T15:00:00Z"}
     return ApplicationStatusChanged.model_validate(given)
 
 
