@@ -45,8 +45,8 @@ class Streams:
     waits for it; `silent_ms` for how long a subgraph may say nothing at all, not even a comment or a pong.
     """
 
-    subscriptions: int = 5_000
-    sockets: int = 5_000
+    subscriptions: int = 2_000  # about 28 kB each
+    sockets: int = 2_000  # about 25 kB each
     operations: int = 50  # at once on one socket
     init_ms: int = 5_000
     slow_ms: int = 10_000

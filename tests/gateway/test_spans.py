@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from gateway import spans
 from gateway.app import Gateway, application
 from tests.gateway.conftest import Answers, Door, Wired, http, playing
+from tests.gateway.speaking import served, speaking
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 CALLERS = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
@@ -80,6 +81,18 @@ class TestTracing:
         request = exported.get_finished_spans()[-1]
         assert request.attributes is not None
         assert request.attributes["onedoor.codes"] == ("SUBGRAPH_MALFORMED",)
+
+    async def test_an_operation_over_a_socket_is_a_span_like_any_other(
+        self, traced: Wired, exported: InMemorySpanExporter
+    ) -> None:
+        async with served(application(traced.gateway)) as port, speaking(port) as client:
+            await client.begin(**CALLERS)
+            await client.ask(BOTH)
+            await client.told()
+        *fetches, request = exported.get_finished_spans()
+        assert (request.name, {span.name for span in fetches}) == ("query Both", {"books", "opinions"})
+        assert request.parent is not None and format(request.parent.span_id, "016x") == CALLER
+        assert {span.parent.span_id for span in fetches if span.parent} == {request.context.span_id}
 
     async def test_where_nothing_is_exported_the_callers_trace_is_passed_on(
         self, wired: Wired, exported: InMemorySpanExporter

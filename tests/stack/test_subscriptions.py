@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -12,7 +13,8 @@ import pytest
 
 from clusters import node
 from tests.gateway.conftest import SUPERGRAPH, http, listening, playing
-from tests.gateway.running import running
+from tests.gateway.running import Running, running
+from tests.gateway.speaking import speaking
 
 pytestmark = pytest.mark.stack
 HERE = Path(__file__).parent / "node"
@@ -25,6 +27,7 @@ class Publisher:
 
     port: int
     output: IO[str]
+    process: subprocess.Popen[str]
 
     def said(self) -> dict[str, Any]:
         """The next line it says."""
@@ -38,7 +41,7 @@ def publisher() -> Iterator[Publisher]:
     process = subprocess.Popen([*runtime.node, str(HERE / "publish.mjs")], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
-        yield Publisher(json.loads(process.stdout.readline())["port"], process.stdout)
+        yield Publisher(json.loads(process.stdout.readline())["port"], process.stdout, process)
     finally:
         process.kill()
         process.wait()
@@ -54,6 +57,10 @@ def subscribe(protocol: str, port: int) -> dict[str, Any]:
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
+async def none_open(gateway: Running) -> bool:
+    return await gateway.figure("onedoor_subscriptions") == 0
+
+
 class TestAClientOfEachProtocol:
     @pytest.mark.parametrize("upstream", ["ws", "sse"])
     @pytest.mark.parametrize("protocol", ["ws", "sse"])
@@ -64,13 +71,14 @@ class TestAClientOfEachProtocol:
             env = {"SUBSCRIPTION_URL_BOOKS": address, "SUBGRAPH_URL_OPINIONS": opinions.url, "ONEDOOR_MODE": "test"}
             async with running(SUPERGRAPH, env) as gateway:
                 told = await asyncio.to_thread(subscribe, protocol, gateway.port)
-                assert await gateway.figure("onedoor_subscriptions") == 0
+                await gateway.until(lambda: none_open(gateway))
         assert told["query"] == {"results": [{"data": {"__typename": "Query"}}]}
         assert told["events"] == {
             "results": [{"data": {"bookAdded": {"title": f"NOVEL {n}", "grade": 4}}} for n in (1, 2)]
         }
         assert told["few"]["stopped"]
-        assert [r["data"]["bookAdded"]["title"] for r in told["few"]["results"]] == ["POETRY 1", "POETRY 2"]
+        few = [r["data"]["bookAdded"]["title"] for r in told["few"]["results"]]
+        assert few[:2] == ["POETRY 1", "POETRY 2"]  # what was on its way when it stopped may be told yet
         invalid = told["invalid"]["failed" if protocol == "ws" else "results"]
         (error,) = invalid if protocol == "ws" else invalid[0]["errors"]
         assert (error["extensions"]["code"], error["message"]) == (
@@ -96,3 +104,24 @@ class TestAClientOfEachProtocol:
             if upstream == "ws":
                 assert line["params"]["Accept-Language"] == "fr"
                 assert line["params"]["X-Request-Id"] == line["headers"]["x-request-id"]
+
+
+class TestASubgraphThatIsKilled:
+    @pytest.mark.parametrize("upstream", ["ws", "sse"])
+    async def test_ends_its_streams_by_name(self, publisher: Publisher, upstream: str) -> None:
+        address = f"{'ws' if upstream == 'ws' else 'http'}://127.0.0.1:{publisher.port}/{upstream}"
+        async with AsyncExitStack() as stack:
+            gateway = await stack.enter_async_context(
+                running(SUPERGRAPH, {"SUBSCRIPTION_URL_BOOKS": address, "ONEDOOR_MODE": "test"})
+            )
+            client = await stack.enter_async_context(speaking(gateway.port))
+            async with asyncio.timeout(30):
+                await client.begin()
+                await client.ask("subscription { bookAdded(genre: POETRY) { title } }")
+                assert (await client.hear())["payload"]["data"]["bookAdded"] == {"title": "POETRY 1"}
+                publisher.process.kill()
+                last = (await client.told())[-1]
+                assert (last["type"], last["payload"][0]["extensions"]["code"]) == ("error", "SUBGRAPH_UNAVAILABLE")
+                await client.ask("subscription { bookAdded(genre: POETRY) { title } }", "2")
+                refused = await client.hear()
+                assert refused["payload"][0]["extensions"]["code"] == "SUBGRAPH_UNAVAILABLE"
