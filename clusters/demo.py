@@ -10,10 +10,10 @@ from rich.padding import Padding
 from rich.text import Text
 
 from clusters import signin
-from clusters.journey import JourneyBroken, Step, journey
+from clusters.journey import JourneyBroken, Json, Step, journey
 from clusters.local import state
 from clusters.topology import BY_NAME, issuer_url
-from services.kit.language import Language, is_french, spoken
+from services.kit.language import Language, Words, is_french, spoken
 
 FAILED = 1
 
@@ -52,7 +52,9 @@ def run(*, as_json: bool) -> int:
         console.print(spoken("broken: ", "rompu\u00a0: ") + broken, style="red", markup=False)
     else:
         total = sum(step.seconds for step in steps)
-        console.print(spoken(f"{len(steps)} steps, {total:.2f} s", f"{len(steps)} étapes, {total:.2f} s"))
+        console.print(
+            spoken(f"{len(steps)} steps, {total:.2f} s", f"{len(steps)} étapes, {total:.2f}\u00a0s".replace(".", ","))
+        )
     return FAILED if broken else 0
 
 
@@ -74,13 +76,41 @@ def _details(step: Step) -> list[str]:
         case "similar" | "free":
             return [answer["explanation"]["in"]]
         case "register":
-            return [f"{answer['business']['legalName']}: {answer['business']['businessNumber']}"]
+            return [f"{answer['business']['legalName']}, {answer['business']['businessNumber']}"]
         case "programs":
-            return [f"{p['program']}: {p['state']} {p['accountNumber'] or ''}" for p in answer["programs"]]
+            return [f"{p['accountNumber']:12} {_said(p['program'])}, {_said(p['state'])}" for p in answer["programs"]]
         case "inspection":
-            return [f"{answer['scheduledFor']} ({answer['status']})"]
+            return [f"{answer['scheduledFor']}, {_said(answer['status'])}"]
         case _:
-            business = answer["business"]
-            near = [f"{h['distanceM'] / 1000:.1f} km  {h['service']['name']['in']}" for h in business["helpNearby"]]
-            risk = f"{spoken('risk', 'risque')} {business['riskScore']['score']} ({business['riskScore']['band']})"
-            return [risk, *near, *(s["name"]["in"] for s in answer["governmentService"]["standards"])]
+            return [
+                *_overview(answer["business"]),
+                *(s["name"]["in"] for s in answer["governmentService"]["standards"]),
+            ]
+
+
+def _overview(business: Json) -> list[str]:
+    """Risk and help of a business, as its answer in French says them."""
+    score, band = business["riskScore"]["score"], _WORDS[business["riskScore"]["band"]].fr
+    near = [(h["distanceM"] / 1000, h["service"]["name"]["in"]) for h in business["helpNearby"]]
+    return [
+        f"risque {score} ({band})".replace(".", ","),
+        *(f"{km:.1f}".replace(".", ",") + f" km  {name}" for km, name in near),
+    ]
+
+
+_WORDS = {
+    "BUSINESS_NAME": Words("business name", "nom d’entreprise"),
+    "EMPLOYER_HEALTH_TAX": Words("Employer Health Tax", "impôt-santé des employeurs"),
+    "RETAIL_SALES_TAX": Words("retail sales tax permit", "permis de taxe de vente au détail"),
+    "WORKERS_COMPENSATION": Words("workers’ compensation", "indemnisation des travailleurs"),
+    "APPROVED": Words("approved", "approuvé"),
+    "SCHEDULED": Words("scheduled", "prévue"),
+    "LOW": Words("low", "faible"),
+    "MODERATE": Words("moderate", "modéré"),
+    "HIGH": Words("high", "élevé"),
+}
+
+
+def _said(code: str) -> str:
+    """A code of the answers as the terminal's user reads it."""
+    return spoken(_WORDS[code].en, _WORDS[code].fr) if code in _WORDS else code

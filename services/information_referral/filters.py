@@ -3,9 +3,11 @@
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import reduce
+from operator import add
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, and_, any_, false, func, literal, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, String, and_, any_, cast, false, func, literal, or_, select
 
 from services.information_referral.hours import Moment
 from services.information_referral.models import (
@@ -22,6 +24,7 @@ from services.information_referral.models import (
 from services.kit.language import Language
 
 LONGEST_TEXT, MOST_WORDS = 200, 10
+_ALL = " & "
 SERVICE, OFFER = table_of(Service).c, table_of(ServiceAtLocation).c
 _SCHEDULE, _SPOKEN = table_of(Schedule).c, table_of(ServiceLanguage).c
 _ATTRIBUTE, TERM = table_of(Attribute).c, table_of(TaxonomyTerm).c
@@ -31,7 +34,23 @@ Condition = ColumnElement[bool]
 def search_query(text: str) -> str | None:
     """The words of a text as a tsquery: each may go on (`hous` finds housing), all must be there. None without words."""
     found = re.findall(r"[^\W_]+", unicodedata.normalize("NFC", text))[:MOST_WORDS]
-    return " & ".join(f"'{word}':*" for word in found) or None
+    return _ALL.join(f"'{word}':*" for word in found) or None
+
+
+def some_words(query: str) -> str:
+    """A query of `search_query` for which any of its words is enough."""
+    return query.replace(_ALL, " | ")
+
+
+def words_held(query: str) -> ColumnElement[int]:
+    """How many of a query's words a service holds, in the language where it holds more. Words that say nothing (`the`, `pour`)
+    are held by none."""
+
+    def held(column: Any, language: Language) -> ColumnElement[int]:
+        each = (column.op("@@")(func.to_tsquery(f"onedoor_{language.value}", word)) for word in query.split(_ALL))
+        return reduce(add, (cast(one, Integer) for one in each))
+
+    return func.greatest(*(held(SEARCH[language], language) for language in Language))
 
 
 def _whole_words(query: str) -> str:

@@ -15,6 +15,7 @@ from services.information_referral.models import Location, Service, ServiceAtLoc
 from services.information_referral.places import PostalArea, area_of
 from services.information_referral.subgraph import service
 from services.kit.database import Db
+from services.kit.faults import REQUIRED_FIELD_MISSING, Faulted
 from services.kit.pages import LARGEST_PAGE, page_size
 from services.kit.service import external, field
 
@@ -60,7 +61,9 @@ class Business:
         """The nearest places that help businesses, active ones only, nearest first."""
         size = DEFAULT_NEARBY if first is None else page_size(first)
         postal_code = self.address.postal_code if self.address else None
-        area = area_of(postal_code or "", "address.postalCode")
+        if postal_code is None:  # the registry's is never null, whatever a caller pretends to be
+            raise Faulted(REQUIRED_FIELD_MISSING, required="address.postalCode")
+        area = area_of(postal_code, "address.postalCode")
         return (await _loader(db).load(area))[:size]
 
 

@@ -1,12 +1,14 @@
 """`findServices`: by words, place, language, hours and age, one page at a time.
 
-With a place the nearest comes first; else with words the best match; else the alphabet. A cursor holds the sort key of
-its row, so pages stay stable while services come and go.
+With a place the nearest comes first; else with words the best match; else the alphabet. Where no service holds all the words,
+those that hold some are found, most words first, and the answer says so: people ask in sentences. A cursor holds the sort key
+of its row, so pages stay stable while services come and go.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 import strawberry
@@ -25,6 +27,8 @@ from services.kit.language import Language, request_language
 from services.kit.pages import PageInfo, decode_cursor, encode_cursor, page_size
 
 FARTHEST_M, OLDEST = 2_000_000, 150
+_HALF_THE_EARTH_M = 20_100_000.0  # no two places are farther from one another
+_SOME = "some-"  # how the names of orders begin that follow the number of words
 
 
 @strawberry.input(description="Near what: a postal code of Ontario, or a point in it (degrees, WGS 84).")
@@ -57,14 +61,23 @@ class ServiceEdge:
     snippet: str | None
 
 
+@strawberry.enum(description="How many of the words that were asked for the services found hold.")
+class WordsHeld(Enum):
+    """SOME where no service holds them ALL."""
+
+    ALL = "ALL"
+    SOME = "SOME"
+
+
 @service.object_type()
 @dataclass
 class ServiceConnection:
-    """A page of services found."""
+    """A page of services found. `wordsHeld` is null where no words were asked for."""
 
     edges: list[ServiceEdge]
     page_info: PageInfo
     near: SearchPoint | None
+    words_held: WordsHeld | None
 
 
 @service.query()
@@ -103,8 +116,6 @@ async def find_services(
     if taxonomy_term_code is not None:
         conditions.append(filters.has_term_code(taxonomy_term_code))
     query = query_of(text, "text")
-    if query is not None:
-        conditions.append(filters.matches(query))
 
     distance: ColumnElement[Any] = null()
     if point is not None:
@@ -123,26 +134,53 @@ async def find_services(
         if within_m is not None:
             conditions.append(distance <= within_m)
 
-    spoken = request_language.get()
-    order = _order(point, query, distance, spoken)
-    statement = (
-        select(Service, order.key.label("key"), distance.label("metres"), _snippet(query, spoken).label("snippet"))
-        .where(*conditions, *order.after(after))
-        .order_by(order.key.desc() if order.descending else order.key, SERVICE.id)
-        .limit(size + 1)
-    )
-    rows = (await db.execute(statement)).all()
-    edges = [
-        ServiceEdge(
-            cursor=encode_cursor([order.name, row.key, row.Service.id]),
-            node=row.Service,
-            distance_m=None if row.metres is None else round(row.metres),
-            snippet=row.snippet,
+    found = _Found(db, conditions, point, distance, size, after)
+    if query is None:
+        return await found.page(None, None)
+    if after is None or not _is_of_some(after):
+        whole = await found.page(query, WordsHeld.ALL)
+        if whole.edges or after is not None:
+            return whole
+    return await found.page(query, WordsHeld.SOME)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was asked for apart from words. `distance` is in metres."""
+
+    db: Db
+    conditions: Sequence[ColumnElement[bool]]
+    near: SearchPoint | None
+    distance: ColumnElement[Any]
+    size: int
+    after: str | None
+
+    async def page(self, query: str | None, held: WordsHeld | None) -> ServiceConnection:
+        """The page of services that hold all or some of a query's words."""
+        asked = filters.some_words(query) if query and held is WordsHeld.SOME else query
+        worded = [] if asked is None else [filters.matches(asked)]
+        spoken = request_language.get()
+        order = _order(self.near, query, held, self.distance, spoken)
+        statement = (
+            select(
+                Service, order.key.label("key"), self.distance.label("metres"), _snippet(asked, spoken).label("snippet")
+            )
+            .where(*self.conditions, *worded, *order.after(self.after))
+            .order_by(order.key.desc() if order.descending else order.key, SERVICE.id)
+            .limit(self.size + 1)
         )
-        for row in rows[:size]
-    ]
-    info = PageInfo(has_next_page=len(rows) > size, end_cursor=edges[-1].cursor if edges else None)
-    return ServiceConnection(edges=edges, page_info=info, near=point)
+        rows = (await self.db.execute(statement)).all()
+        edges = [
+            ServiceEdge(
+                cursor=encode_cursor([order.name, row.key, row.Service.id]),
+                node=row.Service,
+                distance_m=None if row.metres is None else round(row.metres),
+                snippet=row.snippet,
+            )
+            for row in rows[: self.size]
+        ]
+        info = PageInfo(has_next_page=len(rows) > self.size, end_cursor=edges[-1].cursor if edges else None)
+        return ServiceConnection(edges=edges, page_info=info, near=self.near, words_held=held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +209,28 @@ class _Order:
         return (or_(beyond, and_(self.key == bound, SERVICE.id > last_id)),)
 
 
-def _order(point: SearchPoint | None, query: str | None, distance: ColumnElement[Any], spoken: Language) -> _Order:
+def _is_of_some(cursor: str) -> bool:
+    """Whether a cursor is one of services that hold some of the words; False for what is no cursor."""
+    try:
+        name, _, _ = decode_cursor(cursor, (str, float, str))
+    except Faulted:
+        return False
+    return str(name).startswith(_SOME)
+
+
+def _order(
+    point: SearchPoint | None,
+    query: str | None,
+    held: WordsHeld | None,
+    distance: ColumnElement[Any],
+    spoken: Language,
+) -> _Order:
+    if query and held is WordsHeld.SOME:  # more of the words outweighs whatever else decides
+        words = cast(filters.words_held(query), Float(53))
+        if point is not None:
+            return _Order(f"{_SOME}distance", distance - words * _HALF_THE_EARTH_M, float)
+        closeness = filters.rank(filters.some_words(query))
+        return _Order(f"{_SOME}rank", words + cast(closeness / (closeness + 1), Float(53)), float, descending=True)
     if point is not None:
         return _Order("distance", distance, float)
     if query:

@@ -9,7 +9,7 @@ from services.kit.testing.client import Client
 FIND = """query ($text: String, $near: NearInput, $withinM: Int, $language: String, $openAt: DateTime, $age: Int,
     $first: Int, $after: String) { findServices(text: $text, near: $near, withinM: $withinM, language: $language,
     openAt: $openAt, age: $age, first: $first, after: $after) { edges { cursor distanceM snippet node { id name { en fr } } }
-    pageInfo { hasNextPage endCursor } near { postalArea precisionM } } }"""
+    pageInfo { hasNextPage endCursor } near { postalArea precisionM } wordsHeld } }"""
 
 
 async def find(client: Client, reader: str = "en", /, **variables: Any) -> dict[str, Any]:
@@ -62,6 +62,71 @@ class TestWords:
     @pytest.mark.parametrize("text", ["🥐", "!!!", "' & | :* <->", "zzzzzz", "مرحبا"])
     async def test_what_matches_nothing_finds_nothing(self, client: Client, text: str) -> None:
         assert (await find(client, text=text))["edges"] == []
+
+
+class TestASentence:
+    """People ask in sentences: where no service holds all the words, those that hold most of them are found."""
+
+    @pytest.mark.parametrize(
+        ("reader", "text", "name"),
+        [
+            ("en", "how do I renew my health card please", "Health card"),
+            ("en", "I want to get a copy of my birth certificate quickly", "Birth certificate"),
+            ("fr", "comment obtenir rapidement un certificat de naissance", "Birth certificate"),
+            ("fr", "je cherche une ligne d’aide pour femmes violentées svp", "Helpline for assaulted women"),
+        ],
+    )
+    async def test_finds_first_what_holds_most_of_its_words_and_says_so(
+        self, client: Client, reader: str, text: str, name: str
+    ) -> None:
+        found = await find(client, reader, text=text)
+        assert found["wordsHeld"] == "SOME"
+        assert name in names(found)[:3]
+
+    async def test_whose_words_are_all_held_finds_nothing_that_lacks_one(self, client: Client) -> None:
+        found = await find(client, text="birth certificate", first=50)
+        assert found["wordsHeld"] == "ALL"
+        assert len(found["edges"]) < len((await find(client, text="birth certificate zzzzzz", first=50))["edges"])
+
+    async def test_without_words_says_nothing_of_words(self, client: Client) -> None:
+        assert (await find(client, first=1))["wordsHeld"] is None
+
+    async def test_marks_the_words_that_were_found(self, client: Client) -> None:
+        found = await find(client, text="zzzzzz health card", first=1)
+        assert "**Health** **card**" in found["edges"][0]["snippet"]
+
+    async def test_near_a_place_counts_words_before_metres(self, client: Client) -> None:
+        near = {"postalCode": "K7L 1B6"}
+        found = await find(client, text="zzzzzz business permits", near=near, first=50)
+        assert found["wordsHeld"] == "SOME"
+        both = {
+            edge["node"]["id"] for edge in (await find(client, text="business permits", near=near, first=50))["edges"]
+        }
+        first = [edge["node"]["id"] in both for edge in found["edges"]]
+        assert both and first == sorted(first, reverse=True)
+
+    @pytest.mark.parametrize(
+        "given", [{"text": "zzzzzz health card"}, {"text": "zzzzzz help", "near": {"postalCode": "M5V 2T6"}}]
+    )
+    async def test_is_answered_page_by_page_like_any_other(self, client: Client, given: dict[str, Any]) -> None:
+        whole = [edge["node"]["id"] for edge in (await find(client, first=100, **given))["edges"]]
+        paged: list[str] = []
+        after, more = None, True
+        while more:
+            page = await find(client, first=2, after=after, **given)
+            assert page["wordsHeld"] == "SOME"
+            paged += [edge["node"]["id"] for edge in page["edges"]]
+            after, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+        assert paged == whole
+        assert len(set(paged)) == len(paged) > 2
+
+    async def test_takes_no_cursor_of_another_list(self, client: Client) -> None:
+        page = await find(client, text="zzzzzz health card", first=1)
+        cursor = page["pageInfo"]["endCursor"]
+        answer = await client.run(
+            FIND, variables={"near": {"postalCode": "M5V 2T6"}, "text": "health", "after": cursor}
+        )
+        assert answer.codes == ["BAD_USER_INPUT"]
 
 
 class TestDistance:
@@ -182,6 +247,44 @@ class TestPages:
         answer = await client.run(FIND, language="fr", variables=given)
         assert answer.status < 500
         assert answer.codes == ["BAD_USER_INPUT"]
+
+
+class TestHelpNearABusiness:
+    """`Business.helpNearby` as the gateway asks for it: with the address that the registry gave, or could not give."""
+
+    HELP = "... on Business { helpNearby(first: 2) { distanceM } }"
+
+    async def _asked(self, client: Client, **facts: Any) -> Any:
+        business = {"__typename": "Business", "businessNumber": "700000013", **facts}
+        return await client.entities(self.HELP, business, scopes=("business:read",), language="fr")
+
+    @pytest.mark.parametrize("facts", [{}, {"address": None}, {"address": {}}, {"address": {"postalCode": None}}])
+    async def test_is_null_and_says_so_without_an_address(self, client: Client, facts: dict[str, Any]) -> None:
+        answer = await self._asked(client, **facts)
+        assert answer.data == {"_entities": [{"helpNearby": None}]}
+        assert answer.codes == ["REQUIRED_FIELD_MISSING"]
+
+    @pytest.mark.parametrize(
+        ("postal_code", "code"),
+        [("H2X 1Y4", "POSTAL_CODE_MALFORMED"), ("P0Y 9Z9", "POSTAL_CODE_UNKNOWN"), ("", "POSTAL_CODE_MALFORMED")],
+    )
+    async def test_says_that_a_place_is_unknown(self, client: Client, postal_code: str, code: str) -> None:
+        answer = await self._asked(client, address={"postalCode": postal_code})
+        assert answer.codes == [code]
+        assert answer.errors[0]["extensions"]["text"]["fr"] == answer.errors[0]["message"]
+
+    async def test_of_one_business_without_an_address_leaves_the_others_theirs(self, client: Client) -> None:
+        asked = [
+            {"__typename": "Business", "businessNumber": number, "address": address}
+            for number, address in (("1", None), ("2", {"postalCode": "M5V 2T6"}), ("3", {"postalCode": "H2X 1Y4"}))
+        ]
+        answer = await client.entities(self.HELP, *asked, scopes=("business:read",))
+        nothing, near, unknown = [entity["helpNearby"] for entity in answer.data["_entities"]]
+        assert (nothing, len(near), unknown) == (None, 2, None)
+        assert [(error["path"][1], error["extensions"]["code"]) for error in answer.errors] == [
+            (0, "REQUIRED_FIELD_MISSING"),
+            (2, "POSTAL_CODE_MALFORMED"),
+        ]
 
 
 class TestReferences:

@@ -1,6 +1,7 @@
 """What inspections add to a business: pages, compliance, risk; in as many statements for many as for one."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -160,9 +161,21 @@ class TestItsRiskScore:
         assert answer.status < 500
         assert answer.codes == ["BAD_USER_INPUT"]
 
-    async def test_needs_the_registrys_facts(self, cast: Cast) -> None:
+    @pytest.mark.parametrize(
+        "facts",
+        [
+            {},
+            {"sector": "72"},
+            {"registeredAt": FACTS["registeredAt"]},
+            {"sector": None, "registeredAt": None},
+            {**FACTS, "sector": None},
+            {**FACTS, "registeredAt": None},
+        ],
+    )
+    async def test_is_null_and_says_so_without_the_registrys_facts(self, cast: Cast, facts: dict[str, Any]) -> None:
         await cast.hears()
-        answer = await cast.owner.entities("riskScore { score }", BUSINESS, sector=None, registeredAt=None)
+        answer = await cast.owner.entities("riskScore { score }", BUSINESS, **facts)
+        assert answer.data["_entities"] == [{"riskScore": None}]
         assert answer.codes == ["REQUIRED_FIELD_MISSING"]
 
 
