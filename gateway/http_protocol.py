@@ -424,7 +424,6 @@ class _Turn:
             connection.ended(self)
 
     def _begin_answer(self, status: int, headers: Any) -> None:
-        self.started = True
         lines = [_STATUS_LINES[status]]
         for name, value in headers:
             if name == b"content-length":
@@ -444,6 +443,7 @@ class _Turn:
         head = b"".join(lines)
         if head.count(b"\r") != len(lines) or head.count(b"\n") != len(lines) or b"\0" in head:
             raise RuntimeError("a header line holds a control character")
+        self.started = True
         if self._length is None:  # what comes may take a while
             self._connection.transport.write(head + b"\r\n")
         else:
