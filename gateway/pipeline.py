@@ -9,7 +9,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import orjson
 import structlog
 
 from gateway import errors, explain, incremental, metrics, spans, subscriptions
@@ -19,6 +18,7 @@ from gateway.apart import Apart
 from gateway.departures import ClientLeft, Departures
 from gateway.engine.delivery import Delivery, Part
 from gateway.engine.execution import Execution, Request
+from gateway.engine.reading import dumps
 from gateway.errors import Refused
 from gateway.exchange import NO_STORE, Asked, Exchange, Receive, Scope, Send, read
 from gateway.incremental import Form
@@ -169,24 +169,36 @@ class Pipeline:
         deadline = loop.time() + deadline_s
         headers = forwarded(exchange, deadline_s, traces=self._settings.traces)
         tasks: list[asyncio.Task[None]] = []
-
-        async def follow(requests: list[Request]) -> None:
-            """Send requests, and then whatever the answer of one allows to be sent: the first here, others in tasks."""
-            while requests:
-                for request in requests[1:]:
-                    tasks.append(loop.create_task(follow([request])))
-                await self._fetch(execution, requests[0], headers, deadline, exchange)
-                requests = execution.ready() if (apart := exchange.apart) is None else await apart(execution.ready)
-                if told is not None:
-                    told()
-
         try:
-            await follow(execution.ready())
+            await self._chain(execution, execution.ready(), headers, deadline, exchange, tasks, told)
             for task in tasks:  # there may be more of them meanwhile
                 await task
         finally:
             for task in tasks:
                 task.cancel()
+
+    async def _chain(
+        self,
+        execution: Execution,
+        requests: list[Request],
+        headers: bytes,
+        deadline: float,
+        exchange: Exchange,
+        tasks: list[asyncio.Task[None]],
+        told: Callable[[], None] | None,
+    ) -> None:
+        """Send requests, and then whatever the answer of the first allows to be sent; others go on in `tasks` likewise.
+
+        A method, not a function within one: that would be garbage that only the collector finds, with a request's data.
+        """
+        while requests:
+            for request in requests[1:]:
+                chain = self._chain(execution, [request], headers, deadline, exchange, tasks, told)
+                tasks.append(asyncio.ensure_future(chain))
+            await self._fetch(execution, requests[0], headers, deadline, exchange)
+            requests = execution.ready() if (apart := exchange.apart) is None else await apart(execution.ready)
+            if told is not None:
+                told()
 
     async def _fetch(
         self, execution: Execution, request: Request, headers: bytes, deadline: float, exchange: Exchange
@@ -216,8 +228,8 @@ class Pipeline:
         """The JSON of an execution's result, as the client asked for it."""
         data = variant.projection.project(execution.data, execution.errors)
         if not execution.errors:
-            return orjson.dumps({"data": data})
-        return orjson.dumps({"data": data, "errors": self._finished(execution.errors, exchange)})
+            return dumps({"data": data})
+        return dumps({"data": data, "errors": self._finished(execution.errors, exchange)})
 
     def _finished(self, found: list[Json], exchange: Exchange) -> list[Json]:
         """Errors as callers see them; their codes are noted."""
@@ -247,7 +259,7 @@ class Pipeline:
             part = delivery.part()
             if part is None:
                 return None
-            body = orjson.dumps(incremental.told(part, form, lambda found: self._finished(found, exchange)))
+            body = dumps(incremental.told(part, form, lambda found: self._finished(found, exchange)))
             if part.last and explains:
                 body = explain.explained(body, exchange, operation, variant.plan)
             return part, body

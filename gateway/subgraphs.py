@@ -154,7 +154,7 @@ class Subgraphs:
             else:
                 answer = await self._post(peer, request.body, headers, begun, deadline, again=again)
             if len(answer.body) < LARGE_BYTES:
-                return _result(answer)
+                return _result(answer, request.loads)
             return Large(await asyncio.to_thread(_result, answer, loads))
         except (http1.Unreachable, http1.TooSlow, http1.Crowded, http1.TooLarge, http1.Malformed) as error:
             raise self._failed(peer.name, _FAULTS[type(error)], str(error)) from None
@@ -307,7 +307,7 @@ def _result(answer: http1.Answer, loads: Callable[[bytes], Any] = orjson.loads) 
         result = loads(answer.body)
     except ValueError:
         result = None
-    if type(result) is dict:
+    if isinstance(result, dict):
         data, errors = result.get("data"), result.get("errors")
         if (type(data) is dict and type(errors) in (list, type(None))) or (
             data is None and type(errors) is list and errors

@@ -4,28 +4,29 @@ A fetch is ready as soon as those it reads from have answered; one that failed s
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from gateway.engine.normalise import TYPENAME, asked_as
 from gateway.engine.plan import Context, Entities, Fetch, Input, Lookup, Narrowed, PathPart, Plan
+from gateway.engine.reading import Read, dumps
 from gateway.engine.sharing import Known
 
 Json = dict[str, Any]
 MOST_LOCATED = 100  # places that one failed request is reported at
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request to send: the body is JSON, ready for the wire."""
+class Request(NamedTuple):
+    """A request to send: the body is JSON, ready for the wire; `loads` reads the JSON of its answer."""
 
     fetch: Fetch
     body: bytes
+    loads: Callable[[bytes], Any] = orjson.loads
 
 
 @dataclass(slots=True)
@@ -44,7 +45,7 @@ class Execution:
         self.data: Json = {}
         self.errors: list[Json] = []
         self._variables = variables or {}
-        self._points, self._separate = plan.points, plan.separate
+        self._points, self._separate, self._readers = plan.points, plan.separate, plan.readers
         self._waiting = list(plan.fetches)
         self._answered: set[int] = set()
         self._faulty: set[int] = set()  # those that failed or answered with errors
@@ -86,10 +87,10 @@ class Execution:
             for part in sent:
                 if part.alias != part.lookup.alias:
                     _rename_as(part.lookup.alias, fetch, data.get(part.alias))
-                self._merge_entities(fetch, part, data.get(part.alias))
+                self._merge_entities(fetch, part, data.get(part.alias), shared=type(answer) is Read)
             if not fetch.lookups:
                 point = self._points.get((fetch.id, ""))
-                if point is not None:
+                if point is not None and type(answer) is not Read:
                     point.share(data, defaultdict(dict))
                 self._merge(fetch, "", reached(self.data, fetch.path), data)
         for error in errors:
@@ -123,13 +124,14 @@ class Execution:
         sent: list[_Sent] = []
         waited = False
         opening = fetch.opening
+        found: dict[tuple[PathPart, ...], list[Json]] = {}  # several lookups may be of the same values
         for lookup in fetch.lookups:
             whole = not self._faulty.isdisjoint(fetch.after)
             if lookup.told:
                 sent += self._told(lookup, parts, whole=whole)
                 opening = fetch.repeated(Counter(part.lookup.alias for part in sent))
             else:
-                told, targets = self._representations(lookup, whole=whole)
+                told, targets = self._representations(lookup, found, whole=whole)
                 parts.append(b'"%b":[%b]' % (lookup.variable.encode(), b",".join(told)))
                 sent.append(_Sent(lookup, lookup.alias, targets))
             waited = waited or bool(sent[-1].targets)
@@ -139,7 +141,7 @@ class Execution:
             return None
         self._sent[fetch.id] = sent
         variables = b',"variables":{%b}' % b",".join(parts) if parts else b""
-        return Request(fetch, b"%b%b}" % (opening, variables))
+        return Request(fetch, b"%b%b}" % (opening, variables), self._readers.get(fetch.id, orjson.loads))
 
     def _told(self, lookup: Lookup, parts: list[bytes], *, whole: bool) -> list[_Sent]:
         """A lookup that is told contexts, once for each distinct value of these; its variables are added to `parts`."""
@@ -155,7 +157,7 @@ class Execution:
                     told = tuple(orjson.dumps(_context(above[len(c.path)], c, whole)) for c in lookup.told)
                 except _Absent:
                     continue
-                groups.setdefault(told, {}).setdefault(orjson.dumps(representation), []).append(value)
+                groups.setdefault(told, {}).setdefault(dumps(representation), []).append(value)
         if not groups:
             parts.append(b'"%b":[]' % lookup.variable.encode())
             return [_Sent(lookup, lookup.alias, [])]
@@ -168,23 +170,27 @@ class Execution:
             sent.append(_Sent(lookup, f"{lookup.alias}{after}", list(known.values())))
         return sent
 
-    def _representations(self, lookup: Lookup, *, whole: bool) -> tuple[list[bytes], list[list[Json]]]:
+    def _representations(
+        self, lookup: Lookup, found: dict[tuple[PathPart, ...], list[Json]], *, whole: bool
+    ) -> tuple[list[bytes], list[list[Json]]]:
         """What a lookup tells, as JSON, each distinct value once, and who waits for each answer. `whole`: something that it
         reads from failed, so a value that lacks an input is left out; nothing is computed from what did not arrive."""
         known: dict[bytes, list[Json]] = {}
         for entities in lookup.entities:
-            for value in reached(self.data, entities.path):
+            if entities.path not in found:
+                found[entities.path] = reached(self.data, entities.path)
+            for value in found[entities.path]:
                 representation = _representation(value, entities, whole=whole)
                 if representation is not None:
-                    known.setdefault(orjson.dumps(representation), []).append(value)
+                    known.setdefault(dumps(representation), []).append(value)
         return list(known), list(known.values())
 
     # -- receiving
 
-    def _merge_entities(self, fetch: Fetch, part: _Sent, results: Any) -> None:
+    def _merge_entities(self, fetch: Fetch, part: _Sent, results: Any, *, shared: bool) -> None:
         if not isinstance(results, list):
             return
-        point = self._points.get((fetch.id, part.lookup.alias))
+        point = None if shared else self._points.get((fetch.id, part.lookup.alias))
         known: Known = defaultdict(dict)
         for result, waiting in zip(results, part.targets, strict=False):
             if isinstance(result, dict):

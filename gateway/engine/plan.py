@@ -11,8 +11,10 @@ from functools import cached_property
 from typing import Any, Literal
 
 import orjson
+from graphql import parse
 
 from gateway.engine.defer import Deferred
+from gateway.engine.reading import Reader
 from gateway.engine.sharing import Point, points, separate
 
 ROOT_KINDS = ("query", "mutation", "subscription")
@@ -161,6 +163,20 @@ class Plan:
     def points(self) -> Mapping[tuple[int, str], Point]:
         """Where equal values of an answer can be one, by the fetch's id and the lookup's alias or nothing."""
         return points(self.fetches)
+
+    @cached_property
+    def readers(self) -> Mapping[int, Reader]:
+        """How the answers are read in which equal values can be one, by the fetch's id. Only of those whose keys are told
+        beforehand."""
+        found: dict[int, dict[str, Point]] = {}
+        for (number, alias), point in self.points.items():
+            found.setdefault(number, {})[alias] = point
+        plain = {f.id: f for f in self.fetches if not f.renames and not any(lookup.told for lookup in f.lookups)}
+        return {
+            number: Reader(parse(plain[number].document, no_location=True), tops)
+            for number, tops in found.items()
+            if number in plain
+        }
 
     @cached_property
     def separate(self) -> frozenset[tuple[int, str]]:

@@ -59,12 +59,14 @@ class Projection:
         self.introspects = any(shown.name in ("__schema", "__type") for shown in everything)
 
     def project(self, data: Json, errors: list[Json]) -> Json | None:
-        """The client's data; None when a null bubbled up to the top. Adds an error where a null has no other reason; what is
-        told of a field that only the planner asked for is told of the value that it belongs to."""
-        try:
-            answer: Json | None = self._shaper.shape(data)
-        except Unusual:
-            answer = self.carefully(data, errors)
+        """The client's data, to be written by orjson; None when a null bubbled up to the top. Adds an error where a null has no
+        other reason; what is told of a field that only the planner asked for is told of the value that it belongs to."""
+        if not errors:
+            try:
+                return self._shaper.shape(data)
+            except Unusual:
+                pass
+        answer = self.carefully(data, errors)
         for error in errors:
             _place(error, answer)
         return answer

@@ -2,15 +2,17 @@
 
 It holds where nothing is unusual. Whatever is (a null that must not be, a value of an unexpected kind, a type or an enum value
 that clients may not see) raises Unusual, and the projection then goes the careful way, which knows paths and errors. What the
-two give is the same. A value that several places share is shaped once.
+two give is the same. A value that several places share is shaped once, and from its second place on written once.
 """
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from graphql import GraphQLEnumType, GraphQLList, GraphQLNonNull, GraphQLObjectType
 
 from gateway.engine.normalise import TYPENAME
+from gateway.engine.reading import dumps
 
 if TYPE_CHECKING:
     from gateway.engine.selection import Selection, Shown
@@ -31,11 +33,11 @@ class Shaper:
     """
 
     def __init__(self, root: "Selection", type_name: str) -> None:
-        self._shaped: list[dict[int, Json]] = []  # for each selection: what values became, by identity
+        self._shaped: list[dict[int, Any]] = []  # for each selection: what values became, by identity
         self._root = self._object(root, type_name)
 
     def shape(self, data: Json) -> Json:
-        """The client's data. Raises Unusual."""
+        """The client's data, to be written by orjson: what repeats is JSON already. Raises Unusual."""
         try:
             shaped: Json = self._root(data)
             return shaped
@@ -96,12 +98,14 @@ class Shaper:
     def _composite(self, selection: "Selection", type_: Any) -> Complete:
         only = type_.name if isinstance(type_, GraphQLObjectType) else None
         by_type: dict[str, Complete] = {}
-        known: dict[int, Json] = {}
+        known: dict[int, Any] = {}  # a dict, then its JSON
         self._shaped.append(known)
 
         def complete(value: Any) -> Any:
             shaped = known.get(id(value))
             if shaped is not None:
+                if shaped.__class__ is dict:
+                    shaped = known[id(value)] = orjson.Fragment(dumps(shaped))
                 return shaped
             if value is None:
                 return None

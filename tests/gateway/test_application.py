@@ -1,6 +1,7 @@
 """The whole application over real connections: what a misbehaving subgraph does to an answer, and what is passed on."""
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from clusters.local.processes import free_port
 from services.kit.settings import Mode
 from services.kit.testing import tokens
-from tests.gateway.conftest import SUPERGRAPH, Handler, Loopback, Wired, http, listening, playing, silent
+from tests.gateway.conftest import SUPERGRAPH, Handler, Loopback, Opening, Wired, http, listening, playing, silent
 from tests.gateway.running import running
 
 BOTH = '{ book(isbn: "1") { title } best { text } }'
@@ -96,6 +97,27 @@ class TestOneSubgraphMisbehaves:
         body = (await wired.door.post("{ books { title grade } }")).body
         assert body["data"] == {"books": [{"title": "A", "grade": None}, {"title": "B", "grade": None}]}
         assert [e["path"] for e in body["errors"]] == [["books", 0], ["books", 1]]
+
+
+class TestMemory:
+    async def test_a_request_leaves_nothing_for_the_garbage_collector(self, open_door: Opening) -> None:
+        """A cycle in what a request is made of would keep its data, and cost more to find than the request."""
+        door = open_door(
+            books=lambda _: {
+                "data": {"books": [{"__typename": "Book", "isbn": str(n), "title": "A"} for n in range(3)]}
+            },
+            opinions=lambda _: {"data": {"best": {"text": "B"}, "_entities": [{"grade": 1.5}] * 3}},
+        )
+        text = "{ books { title grade } best { text } }"
+        await door.post(text)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                assert (await door.post(text)).status == 200
+            assert gc.collect() < 20
+        finally:
+            gc.enable()
 
 
 class TestConnections:

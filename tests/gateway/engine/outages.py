@@ -15,6 +15,7 @@ from gateway.engine.merge import numbered
 from gateway.engine.plan import Fetch, Plan
 from gateway.engine.projection import Projection
 from gateway.engine.supergraph import Supergraph
+from tests.gateway.engine.wire import read, written
 from tests.gateway.engine.world import Json, World
 
 AWAY = {"message": "It is away.", "extensions": {"code": "SUBGRAPH_UNAVAILABLE"}}
@@ -36,9 +37,9 @@ def lost_too_much(world: World, text: str, variables: Json, subgraph: str) -> st
                 if request.fetch.subgraph == away:
                     execution.fail(request.fetch, AWAY)
                 else:
-                    execution.receive(request.fetch, world.serve(request))
+                    execution.receive(request.fetch, read(request, world.serve(request)))
         errors = list(execution.errors)
-        return projection.project(execution.data, errors), errors
+        return written(projection.project(execution.data, errors)), errors
 
     plan = planner.plan_operation(world.supergraph, document, operation, conditions, world.labels)
     view = Supergraph.under(world.supergraph, world.labels)

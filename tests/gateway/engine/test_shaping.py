@@ -15,6 +15,7 @@ from gateway.engine.planner import plan_operation
 from gateway.engine.projection import Projection
 from tests.gateway.engine import town_data
 from tests.gateway.engine.test_answers import EXAMPLES
+from tests.gateway.engine.wire import read, written
 
 TOWN = town_data.supergraph()
 Slot = tuple[Any, Any]  # a list or an object, and an index or a key in it
@@ -28,7 +29,7 @@ def answered(text: str) -> tuple[Projection, dict[str, Any]]:
     execution = Execution(plan_operation(TOWN, document, operation, {}))
     while not execution.done:
         for request in execution.ready():
-            execution.receive(request.fetch, town_data.answer_of(request, []))
+            execution.receive(request.fetch, read(request, town_data.answer_of(request, [])))
     return Projection(TOWN.api_schema, document, operation), execution.data
 
 
@@ -65,5 +66,5 @@ class TestBothForms:
         friend = data["people"][0]["friends"][0]
         for person in data["people"]:
             person["friends"] = [friend, friend]
-        shown = projection.project(data, [])
+        shown = written(projection.project(data, []))
         assert shown == {"people": [{"friends": [{"name": friend["name"]}] * 2}] * len(data["people"])}

@@ -16,6 +16,7 @@ from gateway.engine.normalise import condition_variables
 from gateway.engine.planner import plan_operation
 from gateway.engine.projection import Projection
 from gateway.engine.supergraph import Supergraph, load_supergraph
+from tests.gateway.engine.wire import read, written
 
 Json = dict[str, Any]
 TOWN = Path(__file__).parent / "town"
@@ -180,9 +181,9 @@ def federated(
             if request.fetch.subgraph in failing:
                 execution.fail(request.fetch, {"message": "away", "extensions": {"code": "AWAY"}})
             else:
-                execution.receive(request.fetch, answer_of(request, sent))
+                execution.receive(request.fetch, read(request, answer_of(request, sent)))
     projection = Projection(graph.api_schema, document, operation, conditions)
-    return projection.project(execution.data, execution.errors), execution.errors, sent
+    return written(projection.project(execution.data, execution.errors)), execution.errors, sent
 
 
 def whole(graph: Supergraph, text: str, variables: Json | None = None) -> Json | None:

@@ -56,6 +56,7 @@ from gateway.engine.projection import Projection
 from gateway.engine.supergraph import Supergraph, load_supergraph
 from gateway.operations import only_introspection
 from tests.gateway.engine.parts import Part
+from tests.gateway.engine.wire import read, written
 
 Json = dict[str, Any]
 Place = tuple[str | int, ...]
@@ -445,14 +446,14 @@ class World:
         execution = Execution(plan, variables)
         while not execution.done:
             for request in execution.ready():
-                execution.receive(request.fetch, self.serve(request))
+                execution.receive(request.fetch, read(request, self.serve(request)))
         projection = Projection(self.supergraph.api_schema, document, operation, conditions)
         if projection.introspects:
             meta = execute_sync(
                 self.supergraph.api_schema, only_introspection(document, operation), variable_values=variables
             )
             execution.data.update(meta.data or {})
-        return projection.project(execution.data, execution.errors), execution.errors, str(plan)
+        return written(projection.project(execution.data, execution.errors)), execution.errors, str(plan)
 
     def conditions(
         self, document: DocumentNode, operation: OperationDefinitionNode, variables: Json
