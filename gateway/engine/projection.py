@@ -53,7 +53,7 @@ class Projection:
         self._schema, self.root = schema, root
         collector = Collector(schema, document, conditions or {}, defers, repeats=repeats)
         self.selection = Selection(collector, root, [(node.selection_set, None)], frozenset())
-        self._shaper = Shaper(self.selection, root.name)
+        self._shaper = Shaper(self.selection, root.name, writes=defers is None)
         fields = self.selection.fields(root.name)
         everything = chain(fields.now, *(later.of(root.name) for later in fields.later))
         self.introspects = any(shown.name in ("__schema", "__type") for shown in everything)

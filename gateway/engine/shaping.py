@@ -32,12 +32,14 @@ class Shaper:
     until their own answer is done, and every end forgets all.
     """
 
-    def __init__(self, root: "Selection", type_name: str) -> None:
+    def __init__(self, root: "Selection", type_name: str, *, writes: bool = False) -> None:
+        """`writes`: what is shown a second time becomes JSON, for orjson to put where it belongs."""
+        self._writes = writes
         self._shaped: list[dict[int, Any]] = []  # for each selection: what values became, by identity
         self._root = self._object(root, type_name)
 
     def shape(self, data: Json) -> Json:
-        """The client's data, to be written by orjson: what repeats is JSON already. Raises Unusual."""
+        """The client's data. Raises Unusual."""
         try:
             shaped: Json = self._root(data)
             return shaped
@@ -98,13 +100,14 @@ class Shaper:
     def _composite(self, selection: "Selection", type_: Any) -> Complete:
         only = type_.name if isinstance(type_, GraphQLObjectType) else None
         by_type: dict[str, Complete] = {}
-        known: dict[int, Any] = {}  # a dict, then its JSON
+        known: dict[int, Any] = {}
+        writes = self._writes
         self._shaped.append(known)
 
         def complete(value: Any) -> Any:
             shaped = known.get(id(value))
             if shaped is not None:
-                if shaped.__class__ is dict:
+                if writes and shaped.__class__ is dict:
                     shaped = known[id(value)] = orjson.Fragment(dumps(shaped))
                 return shaped
             if value is None:

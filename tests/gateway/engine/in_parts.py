@@ -25,6 +25,7 @@ from gateway.engine.planner import plan_operation
 from gateway.engine.projection import Projection
 from gateway.incremental import Form, told
 from gateway.operations import only_introspection
+from tests.gateway.engine.wire import read
 from tests.gateway.engine.world import Row, World
 
 Json = dict[str, Any]
@@ -57,7 +58,7 @@ def delivered(
         assert at_hand, f"a part waits for nothing, or the first one for what is deferred:\n{plan}"
         request = chance.choice(at_hand)
         sent.remove(request)
-        delivery.receive(request.fetch, world.serve(request))
+        delivery.receive(request.fetch, read(request, world.serve(request)))
 
 
 async def whole_in_parts(world: World, document: DocumentNode, variables: Json) -> list[Json]:
