@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from faststream.nats import NatsMessage
 from sqlalchemy import text
 from sqlmodel import select
 
@@ -167,7 +168,7 @@ async def _is(check: Callable[[], bool]) -> bool:
 def dies_at(place: str, url: str, nats_url: str) -> None:
     """Run the service until it reaches a place, then die there as by `kill -9`."""
 
-    async def die(*_: Any, **__: Any) -> None:
+    async def die(*_: Any, **__: Any) -> Any:
         os.kill(os.getpid(), signal.SIGKILL)
 
     async def run() -> None:
@@ -183,9 +184,9 @@ def dies_at(place: str, url: str, nats_url: str) -> None:
                 await at_once(*given, **named)
                 await die()
 
-            running.broker.publish = publish  # type: ignore[method-assign,assignment]
+            running.broker.publish = publish  # type: ignore[method-assign]
         elif place == "before acknowledging":
-            bus.NatsMessage.ack = die  # type: ignore[method-assign,assignment]
+            NatsMessage.ack = die  # type: ignore[method-assign]
         else:
             whole = service.handlers[LakeFroze.type].function
 
