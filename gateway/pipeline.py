@@ -126,11 +126,12 @@ class Pipeline:
         variant = self._variant(operation, asked, exchange, form)
         if form is not None and variant.plan.defers:
             return await self._deliver(exchange, operation, variant, form, asked, receive, explains=explains)
-        policy, key, now = variant.policy, None, asyncio.get_running_loop().time
+        policy, key = variant.policy, None
         if policy is not None and not explains:
+            now = asyncio.get_running_loop().time()
             key = self._responses.key(variant, policy, asked.variables, exchange)
-            if key is not None and (kept := self._responses.find(key, exchange, now())) is not None:
-                await exchange.reply(200, kept.body, caching=kept.headers(now()))
+            if key is not None and (kept := self._responses.find(key, exchange, now)) is not None:
+                await exchange.reply(200, kept.body, caching=kept.headers(now))
                 return 200
         execution = Execution(variant.plan, asked.variables)
         if not variant.plan.fetches:
@@ -148,7 +149,7 @@ class Pipeline:
             body = await exchange.apart(self._shaped, variant, execution, exchange)
         caching = NO_STORE
         if policy is not None and key is not None and not execution.errors:
-            caching = self._responses.keep(key, body, policy, now())
+            caching = self._responses.keep(key, body, policy, asyncio.get_running_loop().time())
         body = explain.explained(body, exchange, operation, variant.plan) if explains else body
         await exchange.reply(200, body, caching=caching)
         return 200
@@ -165,8 +166,7 @@ class Pipeline:
         """Run an execution to its end: each fetch is sent as soon as what it reads from is there. After each answer `told`
         is called."""
         deadline_s = self._settings.deadline_s
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + deadline_s
+        deadline = asyncio.get_running_loop().time() + deadline_s
         headers = forwarded(exchange, deadline_s, traces=self._settings.traces)
         tasks: list[asyncio.Task[None]] = []
         try:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 
 class Language(Enum):
@@ -42,8 +43,13 @@ def negotiate(accept_language: str) -> Language:
 
     Never raises; what cannot be read counts as absent. Source: RFC 9110, section 12.5.4.
     """
+    return _negotiated(accept_language[:1000])
+
+
+@lru_cache(maxsize=256)
+def _negotiated(accept_language: str) -> Language:
     best, found = 0.0, Language.EN
-    for part in accept_language[:1000].split(","):
+    for part in accept_language.split(","):
         tag, _, parameters = part.partition(";")
         primary = tag.strip().lower().partition("-")[0]
         language = {"en": Language.EN, "fr": Language.FR}.get(primary)

@@ -1,7 +1,7 @@
 """JSON logs on standard output: one line an event, with the request's and the trace's id. Bodies are never logged."""
 
 import logging
-import os
+import random
 import sys
 from collections.abc import MutableMapping
 from contextvars import ContextVar
@@ -20,7 +20,7 @@ def accept_request_id(given: str | None) -> str:
     """The id of a request: the given one when it is short, plain text, else a new one. Never trusts line breaks."""
     if given and len(given) <= _MAX_ID and given.isascii() and given.isprintable():
         return given
-    return os.urandom(16).hex()
+    return f"{random.getrandbits(128):032x}"
 
 
 def _identify(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
