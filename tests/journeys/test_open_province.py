@@ -1,17 +1,22 @@
 """The journey against the whole province as `onedoor up` runs it: processes, PostgreSQL, NATS, issuer, gateway."""
 
+import asyncio
 import json
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from clusters import signin
-from clusters.journey import JourneyBroken, journey
+from clusters.journey import OPERATIONS, JourneyBroken, free_name, journey
 from clusters.local.state import State
+from tests.gateway.speaking import Client, speaking
 
 pytestmark = pytest.mark.xdist_group("province")
 
@@ -73,3 +78,37 @@ class TestJourney:
     @staticmethod
     def _owner(env: dict[str, str]) -> Callable[[str], str]:
         return lambda user: signin.access_token(env["ISSUER_URL"], user, f"{user}-onedoor")
+
+
+class TestOverAWebSocket:
+    async def test_a_business_is_registered_and_its_programs_are_followed(self, open_province: State) -> None:
+        """The same operations and services, all on one socket; nobody else may follow the application."""
+        env = open_province.environment
+        port = urlsplit(env["GATEWAY_URL"]).port
+        assert port is not None
+
+        async def told(client: Client, operation: str, **variables: object) -> list[dict[str, Any]]:
+            text = (OPERATIONS / f"{operation}.graphql").read_text(encoding="utf-8")
+            await client.ask(text, operation, operationName=operation, variables=variables)
+            return await client.told()
+
+        async with speaking(port) as client:
+            token = await asyncio.to_thread(signin.access_token, env["ISSUER_URL"], "owner", "owner-onedoor")
+            await client.begin(**{"Authorization": f"Bearer {token}", "Accept-Language": "fr"})
+            address = {"street": "100 Main Street East", "city": "Hamilton", "postalCode": "L8N 1G6"}
+            given = {"name": free_name(), "legalType": "NAMED_CORPORATION", "sector": "72", "address": address}
+            drafted, _ = await told(
+                client, "DraftApplication", input={**given, "idempotencyKey": secrets.token_hex(16)}
+            )
+            application = drafted["payload"]["data"]["draftApplication"]["id"]
+            filing = {"applicationId": application, "idempotencyKey": secrets.token_hex(16)}
+            filed, _ = await told(client, "SubmitApplication", input=filing)
+            assert filed["payload"]["data"]["submitApplication"]["__typename"] == "Application"
+            *seen, last = await told(client, "WatchApplication", id=application)
+            assert last["type"] == "complete"
+            assert seen[-1]["payload"]["data"]["applicationStatusChanged"]["status"] == "COMPLETED"
+        async with speaking(port) as other:
+            token = await asyncio.to_thread(signin.access_token, env["ISSUER_URL"], "citizen", "citizen-onedoor")
+            await other.begin(Authorization=f"Bearer {token}")
+            told_other = await told(other, "WatchApplication", id=application)
+            assert [message["type"] for message in told_other] == ["complete"]  # as if there were no such application
