@@ -339,10 +339,21 @@ class _Reader:
                     takes=bool(arguments.get("override")),
                     contextual=tuple(map(_context_argument, arguments.get("contextArguments") or ())),  # type: ignore[call-overload]
                 )
+        self._give_up(joined, graphs)
         if not joined:
             graphs = {graph: FieldIn(node.type) for graph in found.graphs}
         self.into.labels |= {held.label for held in graphs.values() if held.label}
         return Field(node.name.value, node.type, MappingProxyType(dict(sorted(graphs.items()))))
+
+    def _give_up(self, joined: list[DirectiveNode], graphs: dict[str, FieldIn]) -> None:
+        """Who is overridden gives a field up under the label, if any, of the one who takes it: also where a composer says
+        so of the latter only."""
+        for arguments in map(_arguments, joined):
+            for graph, subgraph in self.into.graphs.items():
+                if subgraph.name == arguments.get("override") and graph in graphs and graph != arguments.get("graph"):
+                    label = str(arguments.get("overrideLabel") or "")
+                    held = graphs[graph]
+                    graphs[graph] = replace(held, label=label) if label else replace(held, external=True)
 
 
 def _context_argument(given: Mapping[str, str]) -> ContextArgument:

@@ -132,8 +132,8 @@ class World:
         } | {
             (part.name, *place)
             for part in self.parts.values()
-            for place, (_, label) in part.overrides.items()
-            if label is not None and label not in self.labels
+            for place, (source, label) in part.overrides.items()
+            if label is not None and label not in self.labels and source in self.parts
         }
 
     # -- the data
