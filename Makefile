@@ -51,8 +51,8 @@ check-contracts: $(LOAD_TOOLS)
 check-rules: $(LOAD_TOOLS)
 	@$(BIN)/pytest tests/architecture
 
-fuzz: $(LOAD_TOOLS) ## random operations against one schema: make fuzz N=10000 SEED=1 (a seed of today's unless given)
-	@ONEDOOR_FUZZ_OPERATIONS=$(N) ONEDOOR_FUZZ_SEED=$(SEED) $(BIN)/pytest -n 2 tests/gateway/engine/test_random_operations.py
+fuzz: $(LOAD_TOOLS) ## random operations, with and without @defer, against one schema: make fuzz N=10000 SEED=1 (a seed of today's unless given)
+	@ONEDOOR_FUZZ_OPERATIONS=$(N) ONEDOOR_FUZZ_SEED=$(SEED) $(BIN)/pytest -n 2 tests/gateway/engine/test_random_operations.py tests/gateway/engine/test_deferred_operations.py
 
 bench: $(LOAD_TOOLS) ## measure; prints medians and ratios
 	@$(BIN)/pytest -m bench -s $(TESTS)

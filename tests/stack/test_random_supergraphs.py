@@ -15,6 +15,7 @@ from gateway.engine.supergraph import SupergraphRefused
 from tests.gateway.engine import case_files
 from tests.gateway.engine.composer import Composer
 from tests.gateway.engine.drawer import Drawer, Drawn
+from tests.gateway.engine.in_parts import difference
 from tests.gateway.engine.outages import lost_too_much
 from tests.gateway.engine.shrink import least_subgraphs, shrunk
 from tests.gateway.engine.splitter import Splitter
@@ -22,7 +23,7 @@ from tests.gateway.engine.test_random_operations import PROVINCE
 from tests.gateway.engine.world import World
 
 pytestmark = pytest.mark.stack
-CHUNK, OPERATIONS = 20, 20
+CHUNK, OPERATIONS, DEFERRED = 20, 20, 5
 COUNT = int(os.environ.get("ONEDOOR_FUZZ_SUPERGRAPHS", "200"))
 FIRST = int(os.environ.get("ONEDOOR_FUZZ_SEED", "0"))
 LABELS = (frozenset({"percent(30)"}), frozenset({"later"}), frozenset[str]())
@@ -34,13 +35,13 @@ def composer() -> Iterator[Composer]:
         yield composer
 
 
-def world(composer: Composer, subgraphs: Mapping[str, str], seed: int) -> World | None:
-    """The world of subgraphs; None where they do not compose."""
+def world(composer: Composer, subgraphs: Mapping[str, str], seed: int, *, lost: bool = True) -> World | None:
+    """The world of subgraphs, in some of which rows are lost; None where they do not compose."""
     sdl, _ = composer.compose(subgraphs)
     if sdl is None:
         return None
     try:
-        return World(subgraphs, sdl, seed, labels=LABELS[seed % 3], faults=seed % 2 == 1, lost=seed % 5 < 2)
+        return World(subgraphs, sdl, seed, labels=LABELS[seed % 3], faults=seed % 2 == 1, lost=lost and seed % 5 < 2)
     except SupergraphRefused as refused:
         pytest.fail(f"what composes is refused: {refused}\n{subgraphs}")
 
@@ -86,6 +87,19 @@ class TestRandomSupergraphs:
                 away = asked[number % len(asked)]
                 told = lost_too_much(found, drawn.text, drawn.variables, away)
                 assert told is None, f"split {seed}, operation {number}: {drawn.text} {drawn.variables}\n{told}"
+
+    @pytest.mark.parametrize("first", range(0, COUNT, CHUNK))
+    async def test_each_answers_in_the_parts_of_the_plain_schema(self, composer: Composer, first: int) -> None:
+        tried, seed = 0, FIRST + first * 10
+        while tried < min(CHUNK, COUNT - first):
+            found = world(composer, Splitter(seed).subgraphs(), seed, lost=False)
+            tried += found is not None
+            for number in range(DEFERRED if found is not None else 0):
+                assert found is not None
+                drawn = Drawer(found.supergraph.api_schema, seed * 1000 + number, defers=True).operation()
+                told = await difference(found, drawn, number)
+                assert told is None, f"split {seed}, operation {number}: {drawn.text} {drawn.variables}\n{told}"
+            seed += 1
 
 
 class TestWhatIsCommitted:

@@ -16,6 +16,7 @@ from graphql import (
     execute_sync,
     experimental_execute_incrementally,
     get_operation_ast,
+    parse,
     visit,
 )
 
@@ -25,8 +26,9 @@ from gateway.engine.planner import plan_operation
 from gateway.engine.projection import Projection
 from gateway.incremental import Form, told
 from gateway.operations import only_introspection
+from tests.gateway.engine.drawer import Drawn
 from tests.gateway.engine.wire import read
-from tests.gateway.engine.world import Row, World
+from tests.gateway.engine.world import World
 
 Json = dict[str, Any]
 
@@ -63,15 +65,11 @@ def delivered(
 
 async def whole_in_parts(world: World, document: DocumentNode, variables: Json) -> list[Json]:
     """The judge's parts, in the draft's form."""
-
-    def resolve(source: Row | None, info: Any, **arguments: Any) -> Any:
-        return world.value(source or Row(info.parent_type.name, 0), info.field_name, arguments)
-
     done = experimental_execute_incrementally(
         world.supergraph.api_schema,
         document,
         variable_values=variables,
-        field_resolver=resolve,
+        field_resolver=world.resolver([]),
         type_resolver=lambda value, *_: value.type,
     )
     if isinstance(done, ExecutionResult):
@@ -171,3 +169,29 @@ def _bare(node: Any) -> Any:
 def undeferred(document: DocumentNode) -> DocumentNode:
     """The same document without @defer."""
     return visit(document, _Undeferred())  # type: ignore[no-any-return]
+
+
+async def difference(world: World, drawn: Drawn, seed: int = 0) -> str | None:
+    """How the gateway's parts of an operation differ from the judge's; None when they do not."""
+    document = parse(drawn.text)
+    judge = Client(await whole_in_parts(world, document, drawn.variables))
+    whole, _, _ = world.whole(undeferred(document), drawn.variables)
+    for form in Form:
+        try:
+            parts, plan = delivered(world, document, drawn.variables, form, seed)
+            client = Client(parts)
+        except AssertionError as error:
+            return f"{form}: {error}"
+        if bool(client.errors) != bool(judge.errors):
+            return f"{form}: errors {client.errors}, expected {judge.errors}\n{plan}"
+        if judge.lost:  # where a subgraph could not be asked apart, it has let the null bubble further up
+            continue
+        if judge.errors and form is Form.SPEC_2022:  # there each part repeats, without what failed in another
+            continue
+        if client.data != judge.data or (not judge.errors and client.data != whole):
+            return f"{form}: expected {judge.data}\ngot {client.data}\n{plan}"
+        if form is Form.DRAFT and client.first != judge.first:
+            return f"first part: expected {judge.first!r}\ngot {client.first!r}\n{plan}"
+        if form is Form.DRAFT and (client.announced != judge.announced or client.lost):
+            return f"announced {client.announced}, lost {client.lost}; expected {judge.announced}\n{plan}"
+    return None

@@ -7,8 +7,8 @@ import pytest
 from graphql import parse, validate
 
 from gateway.incremental import Form
-from tests.gateway.engine.drawer import Drawer, Drawn
-from tests.gateway.engine.in_parts import Client, delivered, undeferred, whole_in_parts
+from tests.gateway.engine.drawer import Drawer
+from tests.gateway.engine.in_parts import delivered, difference
 from tests.gateway.engine.test_random_operations import province
 from tests.gateway.engine.world import World
 
@@ -20,32 +20,6 @@ FIRST = int(os.environ.get("ONEDOOR_FUZZ_SEED", "0"))
 @pytest.fixture(scope="module")
 def worlds() -> list[World]:
     return [province(), province(faults=True)]
-
-
-async def difference(world: World, drawn: Drawn, seed: int = 0) -> str | None:
-    """How the gateway's parts of an operation differ from the judge's; None when they do not."""
-    document = parse(drawn.text)
-    judge = Client(await whole_in_parts(world, document, drawn.variables))
-    whole, _, _ = world.whole(undeferred(document), drawn.variables)
-    for form in Form:
-        try:
-            parts, plan = delivered(world, document, drawn.variables, form, seed)
-            client = Client(parts)
-        except AssertionError as error:
-            return f"{form}: {error}"
-        if bool(client.errors) != bool(judge.errors):
-            return f"{form}: errors {client.errors}, expected {judge.errors}\n{plan}"
-        if judge.lost:  # where a subgraph could not be asked apart, it has let the null bubble further up
-            continue
-        if judge.errors and form is Form.SPEC_2022:  # there each part repeats, without what failed in another
-            continue
-        if client.data != judge.data or (not judge.errors and client.data != whole):
-            return f"{form}: expected {judge.data}\ngot {client.data}\n{plan}"
-        if form is Form.DRAFT and client.first != judge.first:
-            return f"first part: expected {judge.first!r}\ngot {client.first!r}\n{plan}"
-        if form is Form.DRAFT and (client.announced != judge.announced or client.lost):
-            return f"announced {client.announced}, lost {client.lost}; expected {judge.announced}\n{plan}"
-    return None
 
 
 class TestRandomDeferredOperations:

@@ -7,7 +7,7 @@ every required value was sent and is right, a field that another subgraph overri
 
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -283,6 +283,17 @@ class World:
     def whole(self, document: DocumentNode, variables: Json) -> tuple[Json | None, set[Place], list[str]]:
         """The judge's answer: data, where errors are, and the mutations in the order in which they ran."""
         calls: list[str] = []
+        done = execute_sync(
+            self.supergraph.api_schema,
+            document,
+            variable_values=variables,
+            field_resolver=self.resolver(calls),
+            type_resolver=lambda value, *_: value.type,
+        )
+        return done.data, {tuple(error.path or ()) for error in done.errors or ()}, calls
+
+    def resolver(self, calls: list[str]) -> Callable[..., Any]:
+        """Resolves the fields of one operation on the plain schema; notes the mutations in the order in which they run."""
         rows: dict[Place, Row] = {}
 
         def resolve(source: Row | None, info: Any, **arguments: Any) -> Any:
@@ -295,14 +306,7 @@ class World:
                 calls.append(f"{info.field_name} {_shown(arguments)}")
             return self.value(row, info.field_name, arguments)
 
-        done = execute_sync(
-            self.supergraph.api_schema,
-            document,
-            variable_values=variables,
-            field_resolver=resolve,
-            type_resolver=lambda value, *_: value.type,
-        )
-        return done.data, {tuple(error.path or ()) for error in done.errors or ()}, calls
+        return resolve
 
     def _told(self, row: Row, name: str, above: list[Row]) -> Json:
         """What a field's arguments are told from the nearest of the rows above that sets their context."""
