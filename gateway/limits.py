@@ -33,6 +33,7 @@ NAMES: Mapping[str, Words] = MappingProxyType(
         "deferred": Words("deferred fragments, spread out", "fragments différés, développés"),
         "comparisons": Words("comparisons of repeated fields", "comparaisons de champs répétés"),
         "cost": Words("cost", "coût"),
+        "ways": Words("ways to answer it", "façons d’y répondre"),
     }
 )
 

@@ -37,7 +37,7 @@ from gateway.documents import Documents, hash_of
 from gateway.engine.defer import Defers
 from gateway.engine.normalise import condition_variables
 from gateway.engine.plan import Plan
-from gateway.engine.planner import NoResolvablePath, plan_operation
+from gateway.engine.planner import MOST_WAYS, NoResolvablePath, TooManyWays, plan_operation
 from gateway.engine.projection import Projection
 from gateway.engine.supergraph import Supergraph
 from gateway.errors import Invalid, Refused, Unfit
@@ -145,6 +145,8 @@ class Operation:
                 plan = plan_operation(self._supergraph, self._document, self._node, conditions, labels, defers)
         except NoResolvablePath as error:
             raise Refused(own.NO_PLAN, in_graphql=True, detail=str(error)) from None
+        except TooManyWays:
+            raise OverLimit("ways", MOST_WAYS) from None
         schema, repeats = self._supergraph.api_schema, form is Form.SPEC_2022
         projection = Projection(schema, self._document, self._node, conditions, defers, repeats=repeats)
         if plan.defers:

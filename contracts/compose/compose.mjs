@@ -16,10 +16,19 @@ function compose(subgraphs) {
       errors.push({ message: `[${name}] line ${line}, column ${column}: ${error.message}`, code: "INVALID_SDL" });
     }
   }
-  const result = errors.length ? { errors } : composeServices(services);
+  const result = errors.length ? { errors } : composed(services);
   return result.errors?.length
     ? { errors: result.errors.map((e) => ({ message: e.message, code: e.extensions?.code ?? e.code ?? "INVALID_SDL" })) }
     : { supergraph: result.supergraphSdl };
+}
+
+// What a composer does not expect it throws: a problem of the subgraphs all the same.
+function composed(services) {
+  try {
+    return composeServices(services);
+  } catch (error) {
+    return { errors: [{ message: error.message, code: "NOT_COMPOSABLE" }] };
+  }
 }
 
 if (process.argv.includes("--lines")) {

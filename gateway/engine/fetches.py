@@ -76,6 +76,7 @@ class Draft:
     asked: Asked | None = None
     path: tuple[PathPart, ...] = ()
     wanted: list[Wanted] = field(default_factory=list)
+    _alike: dict[tuple[tuple[PathPart, ...], str, tuple[str, ...]], list[Wanted]] = field(default_factory=dict)
 
     def want(self, more: Wanted) -> Wanted:
         """Look entities up, together with the same ones if they are told the same; returns what holds the selection.
@@ -83,9 +84,8 @@ class Draft:
         What waits for one request only can be told more than it needs: either all of it arrives or nothing does. Otherwise
         one value's absence would keep others from being looked up that do not depend on it.
         """
-        for held in self.wanted:
-            if (held.path, held.typename, held.required) != (more.path, more.typename, more.required):
-                continue
+        others = self._alike.setdefault((more.path, more.typename, more.required), [])
+        for held in others:
             both = merged_inputs(held.inputs, more.inputs)
             alike = both is not None and held.told == more.told and len(both) == len(held.inputs) == len(more.inputs)
             if both is not None and (len(self.after) == 1 or alike):
@@ -93,6 +93,7 @@ class Draft:
                 held.told = tuple(dict.fromkeys((*held.told, *more.told)))
                 held.asked.absorb(more.asked)
                 return held
+        others.append(more)
         self.wanted.append(more)
         return more
 

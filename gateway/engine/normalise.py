@@ -37,6 +37,13 @@ TYPENAME = "__typename"
 MISNAMED = re.compile("_{2,}typename")  # what could be taken for what tells types
 
 
+MOST_FIELDS = 20_000  # of one operation, where a field of an interface is one for each object type
+
+
+class TooManyWays(Exception):
+    """An operation can be answered in more ways than are looked at."""
+
+
 @dataclass(slots=True)
 class Selected:
     """A field to resolve on values of type `on`, under a response key; `key` is None for what only the planner needs.
@@ -128,12 +135,13 @@ class Normaliser:
         self._conditions = conditions or {}
         self._defers, self._within = defers, 0
         self._internal = document is None
+        self._left = MOST_FIELDS
         self._types = types  # whether the planner's own __typename is one to ask for
         definitions = document.definitions if document else ()
         self._fragments = {d.name.value: d for d in definitions if isinstance(d, FragmentDefinitionNode)}
 
     def selections(self, node: SelectionSetNode, type_name: str) -> Selections:
-        """The fields to resolve on a value of a type."""
+        """The fields to resolve on a value of a type. Raises TooManyWays."""
         into = Selections(type_name)
         self._collect(node, into, self._supergraph.possible(type_name), whole=True)
         if not into.fields and not self._internal:  # the value's existence is still asked for
@@ -231,6 +239,9 @@ class Normaliser:
                         selected.occurs |= of_one.occurs
                         del into.fields[(member, *meaning)]
         into.fields[identity] = selected
+        self._left -= 1
+        if self._left < 0:
+            raise TooManyWays
 
     def _merge(self, into: Selections, more: Selections) -> None:
         for selected in more:

@@ -16,14 +16,14 @@ from gateway.engine.defer import Deferred, Defers
 from gateway.engine.document import Printer, operation
 from gateway.engine.fetches import Asked, Builder, Draft, Wanted, free
 from gateway.engine.merge import merged
-from gateway.engine.normalise import TYPENAME, Normaliser, Selections
-from gateway.engine.plan import MARK, Fetch, Lookup, Plan
+from gateway.engine.normalise import TYPENAME, Normaliser, Selections, TooManyWays
+from gateway.engine.plan import MARK, Fetch, Lookup, PathPart, Plan
 from gateway.engine.supergraph import Supergraph
 from gateway.engine.tree import Jump, Place
-from gateway.engine.walk import JUMP_COST, NoResolvablePath, Walker
+from gateway.engine.walk import JUMP_COST, MOST_WAYS, NoResolvablePath, Walker
 from gateway.engine.way import Path
 
-__all__ = ["NoResolvablePath", "Planner"]
+__all__ = ["MOST_WAYS", "NoResolvablePath", "Planner", "TooManyWays", "plan_operation"]
 
 
 class Planner:
@@ -40,7 +40,22 @@ class Planner:
         conditions: Mapping[str, bool] | None = None,
         defers: Defers | None = None,
     ) -> Plan:
-        """The plan of an operation; with `defers`, of its parts. Raises NoResolvablePath naming what no subgraph can resolve."""
+        """The plan of an operation; with `defers`, of its parts. Raises NoResolvablePath naming what no subgraph can resolve,
+        and TooManyWays."""
+        self._walker.left = MOST_WAYS
+        try:
+            return self._plan(document, node, conditions or {}, defers)
+        except (TooManyWays, RecursionError):
+            self._walker = Walker(self._supergraph)  # what it was about to find out is not known
+            raise TooManyWays from None
+
+    def _plan(
+        self,
+        document: DocumentNode,
+        node: OperationDefinitionNode,
+        conditions: Mapping[str, bool],
+        defers: Defers | None,
+    ) -> Plan:
         kind = node.operation.value
         root = self._supergraph.roots[kind]
         selections = Normaliser(self._supergraph, document, conditions, defers).selections(node.selection_set, root)
@@ -122,15 +137,16 @@ class Planner:
     ) -> tuple[tuple[Lookup, ...], str]:
         """The `_entities` fields of a request: one per path, with a fragment per type."""
         groups: list[list[Wanted]] = []
+        by_path: dict[tuple[PathPart, ...], list[list[Wanted]]] = {}
         for wanted in draft.wanted:
-            for group in groups:
-                if wanted.told or group[0].told:
-                    continue
-                if group[0].path == wanted.path and all(held.typename != wanted.typename for held in group):
+            others = by_path.setdefault(wanted.path, [])
+            for group in others:
+                if not (wanted.told or group[0].told or any(held.typename == wanted.typename for held in group)):
                     group.append(wanted)
                     break
             else:
                 groups.append([wanted])
+                others.append(groups[-1])
         lookups, parts = [], []
         for number, group in enumerate(groups):
             single = len(groups) == 1
@@ -163,7 +179,7 @@ def plan_operation(
     """The plan of an operation on a supergraph while the `labels` of progressive @overrides hold. With `defers`, what is
     deferred is fetched apart.
 
-    Raises NoResolvablePath.
+    Raises NoResolvablePath and TooManyWays.
     """
     planner = supergraph.planners.get(labels)
     if not isinstance(planner, Planner):

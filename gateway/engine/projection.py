@@ -17,7 +17,6 @@ from graphql import (
     GraphQLOutputType,
     GraphQLSchema,
     OperationDefinitionNode,
-    is_abstract_type,
 )
 
 from gateway.engine.defer import Defers
@@ -102,9 +101,6 @@ class Projection:
         answer: Json = {}
         for shown in selection.of(type_name):
             if shown.name == TYPENAME:
-                if is_abstract_type(self._schema.type_map[type_name]):  # no subgraph said which
-                    _explain((path, shown.key), errors, type_name, TYPENAME)
-                    raise _Bubble
                 answer[shown.key] = type_name
                 continue
             if shown.name in ("__schema", "__type") and path is None:
@@ -156,6 +152,10 @@ class Projection:
             return self._object(value, type_.name, below, path, errors)
         told = value.get(TYPENAME)
         if told is None:  # an interface object: only what holds for every type is known
+            if below.needs_type:
+                message = f"Cannot return null for non-nullable field {type_.name}.{TYPENAME}."
+                _explain(path, errors, "UNEXPECTED_NULL", message)
+                return None
             return self._object(value, type_.name, below, path, errors)
         if not isinstance(told, str) or not below.admits(told):
             return None

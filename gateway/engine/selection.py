@@ -29,7 +29,7 @@ from graphql import (
 )
 
 from gateway.engine.defer import NOW, Defers, directive_of
-from gateway.engine.normalise import held_as, wanted
+from gateway.engine.normalise import TYPENAME, held_as, wanted
 from gateway.engine.shaping import Shaper
 
 Json = dict[str, Any]
@@ -104,6 +104,11 @@ class Selection:
         if found is None:
             found = self._by_type[type_name] = self._collector.collected(type_name, self._nodes, self.owners)
         return found
+
+    @property
+    def needs_type(self) -> bool:
+        """Whether what is shown at once depends on which of several types a value is of."""
+        return self._collector.needs_type([node for node, _ in self._nodes], self._collector.possible(self.static.name))
 
 
 class Later(Selection):
@@ -229,15 +234,30 @@ class Collector:
 
     def _applies(self, condition: str, runtime: Any) -> bool:
         """Whether a fragment applies. Of a value whose type is not known, only to what holds for all possible types."""
-        if condition == runtime.name:
-            return True
-        type_ = self.schema.type_map[condition]
-        admitted = {condition}
+        return condition == runtime.name or self.possible(runtime.name) <= self.possible(condition)
+
+    def possible(self, name: str) -> frozenset[str]:
+        """The object types that a value of a type can be of."""
+        type_ = self.schema.type_map[name]
         if isinstance(type_, GraphQLInterfaceType | GraphQLUnionType):
-            admitted = {t.name for t in self.schema.get_possible_types(type_)}
-        if is_abstract_type(runtime):
-            return {t.name for t in self.schema.get_possible_types(runtime)} <= admitted
-        return runtime.name in admitted
+            return frozenset(found.name for found in self.schema.get_possible_types(type_))
+        return frozenset({name})
+
+    def needs_type(self, nodes: list[SelectionSetNode], possible: frozenset[str], *, narrowed: bool = False) -> bool:
+        """Whether what is shown at once of a value depends on which of the possible types it is of."""
+        for item in (item for node in nodes for item in node.selections if wanted(item.directives, self._conditions)):
+            if isinstance(item, FieldNode):
+                if narrowed or item.name.value == TYPENAME:
+                    return True
+                continue
+            assert isinstance(item, FragmentSpreadNode | InlineFragmentNode)  # noqa: S101 - nothing else is left
+            if self._defers is not None and directive_of(item) is not None:
+                continue
+            inner = self._fragments[item.name.value] if isinstance(item, FragmentSpreadNode) else item
+            left = possible & self.possible(inner.type_condition.name.value) if inner.type_condition else possible
+            if left and self.needs_type([inner.selection_set], left, narrowed=narrowed or left != possible):
+                return True
+        return False
 
 
 class _Found:

@@ -10,14 +10,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from gateway.engine.choose import choose
-from gateway.engine.normalise import TYPENAME, Normaliser, Selected, Selections, answers
+from gateway.engine.normalise import TYPENAME, Normaliser, Selected, Selections, TooManyWays, answers
 from gateway.engine.supergraph import ContextArgument, FieldIn, Key, Supergraph, selection
 from gateway.engine.tree import Jump, Narrow, Place, Resolve, Told, Tree
 from gateway.engine.way import Path
 
 FIELD_COST, JUMP_COST = 1, 1000
 MOST_REMEMBERED = 50_000
-DEEPEST = 24  # what is solved within one another; no supergraph that composes comes near
+DEEPEST = 64  # what is solved within one another, so that Python's own stack holds
+
+
+MOST_WAYS = (
+    15_000  # looked for from places that do not have them, in one operation and all that it requires: about a second
+)
 
 
 class NoResolvablePath(Exception):
@@ -34,6 +39,7 @@ class Walker:
         self._supergraph = supergraph
         self._sets: dict[tuple[str, str], Selections] = {}
         self._found: dict[tuple[Place, str, tuple[str, ...], Busy, bool], Tree | None] = {}
+        self.left = MOST_WAYS
         self._reached: dict[tuple[Place, str, str, Busy], list[Path]] = {}
 
     # -- one selection set
@@ -99,7 +105,7 @@ class Walker:
     def ways(
         self, paths: list[Path], selected: Selected, busy: Busy = frozenset(), *, staying: bool = False
     ) -> list[Path]:
-        """Every way to resolve a field from one of several places: the cheapest per place where it leads."""
+        """Every way to resolve a field from one of several places: the cheapest per place where it leads. Raises TooManyWays."""
         best: dict[tuple[Place | None, str, object], Path] = {}
         there = {(path.place, path.known): path.cost for path in reversed(paths)}
         for path in paths:
@@ -144,6 +150,9 @@ class Walker:
         found = self.direct(path, selected, busy)
         if found and selected.children is None:
             return found
+        self.left -= 1
+        if self.left < 0:
+            raise TooManyWays
         assert path.place is not None  # noqa: S101 - a leaf has no fields
         enough: float = math.inf
         for further in self._reach(path.place, path.known, selected.on, busy, begins=_begins(path)):

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.engine import planner
 from gateway.settings import Limits
 from services.kit.settings import Mode
 from services.kit.testing import tokens
@@ -150,6 +151,16 @@ class TestOperations:
         reply = await open_door().post("{ books { " + "title " * 300 + "} }")
         refused(reply, 200, "OPERATION_TOO_LARGE")
         assert "comparisons of repeated fields, at most 50000" in reply.body["errors"][0]["message"]
+
+    async def test_what_can_be_answered_in_too_many_ways_is_refused(
+        self, open_door: Opening, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(planner, "MOST_WAYS", 0)
+        door = open_door()
+        reply = await door.post("{ books { opinions { text } } }")
+        refused(reply, 200, "OPERATION_TOO_LARGE")
+        assert "ways to answer it, at most 15000" in reply.body["errors"][0]["message"]
+        assert door.subgraphs.sent == []
 
     async def test_a_fragment_bomb_is_measured_without_being_spread(self, open_door: Opening) -> None:
         """Each of sixty fragments spreads the next one twice: 2^60 fields."""

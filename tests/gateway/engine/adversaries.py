@@ -114,6 +114,40 @@ interface I {_types(subgraphs, "")} {{ id: ID! a: Int b: Int next: I }}
     return _supergraph(subgraphs, body), "{ start " + _nested(levels, "a b x: a ... on I { y: b }") + " }"
 
 
+def interfaces_in_interfaces(types: int = 20, subgraphs: int = 8, levels: int = 5) -> tuple[str, str]:
+    """An interface's field that leads to the interface again, and is had by each member elsewhere: twenty to the fifth places.
+    More than is planned."""
+    implements = " ".join(f'@join__implements(graph: G{graph}, interface: "I")' for graph in range(subgraphs))
+    members = "\n".join(
+        f"""type M{i} implements I {_types(subgraphs)} {implements} {{
+  id: ID!
+  a: Int {_in([i % subgraphs])}
+  next: I {_in(sorted({i % subgraphs, (i + 1) % subgraphs}))}
+}}"""
+        for i in range(types)
+    )
+    body = f"""type Query {_types(subgraphs, "")} {{ start: I }}
+interface I {_types(subgraphs, "")} {{ id: ID! a: Int next: I }}
+{members}"""
+    return _supergraph(subgraphs, body), "{ start " + _nested(levels, "a") + " }"
+
+
+def requires_in_a_row(length: int = 60) -> tuple[str, str]:
+    """Fields of two subgraphs by turns, each of which requires the one before."""
+    fields = [f"  r0: Int {_in([0])} @join__field(graph: G1, external: true)"]
+    for i in range(1, length):
+        held = (
+            f'@join__field(graph: G{i % 2}, requires: "r{i - 1}") @join__field(graph: G{(i + 1) % 2}, external: true)'
+        )
+        fields.append(f"  r{i}: Int {held}")
+    body = f"""type Query {_types(2, "")} {{ start: T {_in([0])} }}
+type T {_types(2)} {{
+  id: ID!
+{chr(10).join(fields)}
+}}"""
+    return _supergraph(2, body), f"{{ start {{ r{length - 1} }} }}"
+
+
 def many_aliases(subgraphs: int = 6, aliases: int = 90) -> tuple[str, str]:
     """One nested selection again and again under aliases."""
     sdl, _ = shared_chain(subgraphs)
@@ -124,4 +158,12 @@ def many_aliases(subgraphs: int = 6, aliases: int = 90) -> tuple[str, str]:
     return sdl, f"{{ start {{ {parts} }} }}"
 
 
-ALL = (shared_chain, shared_values, keys_behind_keys, mutual_requirements, wide_interface, many_aliases)
+ALL = (
+    shared_chain,
+    shared_values,
+    keys_behind_keys,
+    mutual_requirements,
+    wide_interface,
+    many_aliases,
+    requires_in_a_row,
+)

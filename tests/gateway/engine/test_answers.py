@@ -1,9 +1,13 @@
 """Federated answers equal those of the same data behind one schema, example by example; what fails nulls only its own."""
 
 import pytest
-from graphql import parse, validate
+from graphql import OperationDefinitionNode, parse, validate
 
-from gateway.engine.supergraph import Supergraph
+from gateway.engine.execution import Execution
+from gateway.engine.planner import plan_operation
+from gateway.engine.projection import Projection
+from gateway.engine.supergraph import Supergraph, load_supergraph
+from tests.gateway.engine import case_files
 from tests.gateway.engine.town_data import federated, whole
 
 EXAMPLES = {
@@ -96,6 +100,35 @@ class TestFailures:
         text = '{ who: person(id: "1") { mates: friends { note: reminder } } }'
         _, errors, _ = federated(town, text, failing=frozenset({"lending"}))
         assert [error["path"] for error in errors] == [["who", "mates", 0], ["who", "mates", 1]]
+
+    @pytest.mark.parametrize(
+        ("text", "told", "place"),
+        [
+            (
+                "{ first { ... on Plant { names } ... on Rock { names } } }",
+                ["first", "names__1", 0],
+                ["first", "names", 0],
+            ),
+            ("{ __typename: first { id: __typename } }", ["___typename"], ["__typename"]),
+            ("{ first { ... on Plant { age } } }", ["first", "id"], ["first"]),
+            ("{ first { ... on Plant { age } } }", ["first", 7, {}], ["first"]),
+            ("{ first { ... on Plant { age } } }", ["nothing"], None),
+        ],
+    )
+    def test_what_a_subgraph_says_is_told_where_the_client_asked(
+        self, text: str, told: list[object], place: list[object] | None
+    ) -> None:
+        graph = load_supergraph(case_files.read("types-that-differ").supergraph)
+        document = parse(text)
+        (operation,) = document.definitions
+        assert isinstance(operation, OperationDefinitionNode)
+        execution = Execution(plan_operation(graph, document, operation))
+        (request,) = execution.ready()
+        first = {"__typename": "Plant", "names": ["a"]}
+        answer = {"data": {"first": first, "___typename": first}, "errors": [{"message": "No.", "path": told}]}
+        execution.receive(request.fetch, answer)
+        Projection(graph.api_schema, document, operation).project(execution.data, execution.errors)
+        assert [error.get("path") for error in execution.errors] == [place]
 
     def test_what_depends_on_it_is_not_asked(self, town: Supergraph) -> None:
         text = '{ item(id: "a") { title ... on Book { delivered isbn } } }'

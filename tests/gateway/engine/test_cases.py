@@ -55,7 +55,7 @@ def shuffled(sdl: str, seed: int) -> str:
 
     def mixed(node: Any) -> Any:
         changes = {key: getattr(node, key) for key in node.keys if key != "loc"}
-        for key in ("directives", "fields", "types", "interfaces"):
+        for key in ("directives", "fields", "types", "interfaces", "values"):
             items = [mixed(item) for item in changes.get(key) or ()]
             if items:
                 chance.shuffle(items)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from graphql import OperationDefinitionNode, parse
 
-from gateway.engine.planner import plan_operation
+from gateway.engine.planner import TooManyWays, plan_operation
 from gateway.engine.supergraph import Supergraph, SupergraphRefused, load_supergraph
 from tests.gateway.engine import adversaries
 
@@ -70,7 +70,7 @@ class TestPlans:
     def test_a_plan_is_the_same_under_every_hash_seed(self) -> None:
         script = (
             "from pathlib import Path; from graphql import parse\n"
-            "from gateway.engine.planner import plan_operation\n"
+            "from gateway.engine.planner import TooManyWays, plan_operation\n"
             "from gateway.engine.supergraph import load_supergraph\n"
             f"graph = load_supergraph(Path({str(TOWN)!r}).read_text())\n"
             f"document = parse({WIDE!r})\n"
@@ -101,6 +101,15 @@ class TestPlans:
         began = time.process_time()
         assert planned(load_supergraph(sdl), text)
         assert time.process_time() - began < 10  # make bench measures; this is a bound against explosion
+
+    def test_what_could_be_planned_in_too_many_ways_is_refused_and_forgotten(self) -> None:
+        sdl, text = adversaries.interfaces_in_interfaces()
+        graph = load_supergraph(sdl)
+        began = time.process_time()
+        with pytest.raises(TooManyWays):
+            planned(graph, text)
+        assert time.process_time() - began < 10
+        assert planned(graph, "{ start { a } }") == planned(load_supergraph(sdl), "{ start { a } }")
 
 
 class TestSupergraphs:

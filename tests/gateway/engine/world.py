@@ -9,6 +9,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -205,7 +206,18 @@ class World:
         """Whether a field can fail without a subgraph and the whole differing rightly in what else is null then: nothing
         needs it, and its nullability is the same everywhere."""
         needed = any(re.search(rf"\b{name}\b", print_ast(s)) for p in self.parts.values() for s in p.field_sets)
-        return not needed and len({str(found.type) for found in self._definitions(type_name, name)}) == 1
+        types = {str(found.type) for found in self._definitions(type_name, name)}
+        return not needed and len(types) == 1 and (self._uniform or not types.pop().endswith("!"))
+
+    @cached_property
+    def _uniform(self) -> bool:
+        """Whether nullability is the same everywhere: then a null takes the same with it, whoever says it."""
+        return all(
+            len({str(found.type) for found in self._definitions(name, field)}) == 1
+            for name, declared in self.supergraph.types.items()
+            if declared.kind == "object"
+            for field in declared.fields
+        )
 
     def _leaf(self, chance: random.Random, types: list[Any], row: Row, name: str, text: str) -> Any:
         if isinstance(types[0], GraphQLEnumType):
