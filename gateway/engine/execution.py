@@ -18,6 +18,7 @@ from gateway.engine.reading import Read, dumps
 from gateway.engine.sharing import Known
 
 Json = dict[str, Any]
+Here = dict[tuple[PathPart, ...], list[Json]]  # the objects at paths
 MOST_LOCATED = 100  # places that one failed request is reported at
 
 
@@ -59,12 +60,13 @@ class Execution:
     def ready(self) -> list[Request]:
         """The requests that can be sent now. A lookup without anything to look up is answered by itself."""
         found: list[Request] = []
+        here: Here = {(): [self.data]}
         progress = True
         while progress:
             progress = False
             for fetch in [f for f in self._waiting if self._answered.issuperset(f.after)]:
                 self._waiting.remove(fetch)
-                request = self._request(fetch)
+                request = self._request(fetch, here)
                 if request is None:
                     self._answered.add(fetch.id)
                     progress = True
@@ -115,7 +117,7 @@ class Execution:
 
     # -- sending
 
-    def _request(self, fetch: Fetch) -> Request | None:
+    def _request(self, fetch: Fetch, here: Here) -> Request | None:
         parts = [
             b'"%b":%b' % (name.encode(), orjson.dumps(self._variables[name]))
             for name in fetch.variables
@@ -124,20 +126,19 @@ class Execution:
         sent: list[_Sent] = []
         waited = False
         opening = fetch.opening
-        found: dict[tuple[PathPart, ...], list[Json]] = {}  # several lookups may be of the same values
         for lookup in fetch.lookups:
             whole = not self._faulty.isdisjoint(fetch.after)
             if lookup.told:
                 sent += self._told(lookup, parts, whole=whole)
                 opening = fetch.repeated(Counter(part.lookup.alias for part in sent))
             else:
-                told, targets = self._representations(lookup, found, whole=whole)
+                told, targets = self._representations(lookup, here, whole=whole)
                 parts.append(b'"%b":[%b]' % (lookup.variable.encode(), b",".join(told)))
                 sent.append(_Sent(lookup, lookup.alias, targets))
             waited = waited or bool(sent[-1].targets)
         if sent and not waited:
             return None
-        if fetch.path and not fetch.lookups and not reached(self.data, fetch.path):
+        if fetch.path and not fetch.lookups and not _reached(here, fetch.path):
             return None
         self._sent[fetch.id] = sent
         variables = b',"variables":{%b}' % b",".join(parts) if parts else b""
@@ -154,7 +155,7 @@ class Execution:
             if id(value) not in seen and representation is not None:
                 seen.add(id(value))
                 try:
-                    told = tuple(orjson.dumps(_context(above[len(c.path)], c, whole)) for c in lookup.told)
+                    told = tuple(dumps(_context(above[len(c.path)], c, whole)) for c in lookup.told)
                 except _Absent:
                     continue
                 groups.setdefault(told, {}).setdefault(dumps(representation), []).append(value)
@@ -170,16 +171,12 @@ class Execution:
             sent.append(_Sent(lookup, f"{lookup.alias}{after}", list(known.values())))
         return sent
 
-    def _representations(
-        self, lookup: Lookup, found: dict[tuple[PathPart, ...], list[Json]], *, whole: bool
-    ) -> tuple[list[bytes], list[list[Json]]]:
+    def _representations(self, lookup: Lookup, here: Here, *, whole: bool) -> tuple[list[bytes], list[list[Json]]]:
         """What a lookup tells, as JSON, each distinct value once, and who waits for each answer. `whole`: something that it
         reads from failed, so a value that lacks an input is left out; nothing is computed from what did not arrive."""
         known: dict[bytes, list[Json]] = {}
         for entities in lookup.entities:
-            if entities.path not in found:
-                found[entities.path] = reached(self.data, entities.path)
-            for value in found[entities.path]:
+            for value in _reached(here, entities.path):
                 representation = _representation(value, entities, whole=whole)
                 if representation is not None:
                     known.setdefault(dumps(representation), []).append(value)
@@ -286,20 +283,29 @@ def _merge_lists(into: list[Any], more: list[Any]) -> None:
 
 def reached(data: Json, path: tuple[PathPart, ...]) -> list[Json]:
     """The distinct objects at a path, in first-seen order; lists are entered wherever they are."""
-    here = [data]
-    for part in path:
-        if isinstance(part, Narrowed):
-            here = [value for value in here if _is_one_of(value, part.types)]
-            continue
-        found: dict[int, Json] = {}
-        for value in here:
-            held = value.get(part)
-            if held.__class__ is dict:
-                found[id(held)] = held
-            elif held.__class__ is list:
-                _enter(held, found)
-        here = list(found.values())
-    return here
+    return _reached({(): [data]}, path)
+
+
+def _reached(here: Here, path: tuple[PathPart, ...]) -> list[Json]:
+    """The same, where the objects at some paths are known: those on the way become known too."""
+    known = here.get(path)
+    if known is None:
+        known = here[path] = _beyond(_reached(here, path[:-1]), path[-1])
+    return known
+
+
+def _beyond(values: list[Json], part: PathPart) -> list[Json]:
+    """Where a part of a path leads from some objects."""
+    if isinstance(part, Narrowed):
+        return [value for value in values if _is_one_of(value, part.types)]
+    found: dict[int, Json] = {}
+    for value in values:
+        held = value.get(part)
+        if held.__class__ is dict:
+            found[id(held)] = held
+        elif held.__class__ is list:
+            _enter(held, found)
+    return list(found.values())
 
 
 def _chains(data: Json, path: tuple[PathPart, ...]) -> Iterator[list[Json]]:
@@ -390,7 +396,10 @@ def _representation(value: Json, entities: Entities, *, whole: bool) -> Json | N
         if value.get(key) is None:
             return None
     try:
-        told = _told(value, entities.inputs, whole)
+        if entities.flat is not None and entities.flat.keys() <= value.keys():
+            told = {key: value[held] for held, key in entities.flat.items()}
+        else:
+            told = _told(value, entities.inputs, whole)
     except _Absent:
         return None
     told[TYPENAME] = entities.typename

@@ -65,7 +65,7 @@ def merged_inputs(first: tuple[Input, ...], second: tuple[Input, ...]) -> tuple[
     return tuple(found.values())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entities:
     """Values to look up: all at `path`, told to the subgraph as `typename`, by `inputs`.
 
@@ -76,6 +76,14 @@ class Entities:
     typename: str
     inputs: tuple[Input, ...]
     required: tuple[str, ...]
+
+    @cached_property
+    def flat(self) -> Mapping[str, str] | None:
+        """The names in a representation by the response keys of their values, if there is no more to the inputs."""
+        if any(given.below is not None or given.types is not None for given in self.inputs):
+            return None
+        found = {given.key: given.name for given in self.inputs}
+        return found if len(found) == len(self.inputs) else None
 
 
 @dataclass(frozen=True, slots=True)
