@@ -7,7 +7,6 @@ operations. What a message means is `transport_ws.py`'s matter; here are the soc
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import orjson
@@ -17,8 +16,9 @@ from gateway import cross_site, metrics, spans
 from gateway import faults as own
 from gateway.departures import Departures
 from gateway.errors import Refused
-from gateway.exchange import EVENTS, JSON, NO_STORE, Exchange, Headers, Json, Receive, Scope, Send
+from gateway.exchange import EVENTS, JSON, Exchange, Json, Receive, Scope, Send
 from gateway.settings import Settings
+from gateway.socket_exchange import SocketExchange
 from gateway.transport_ws import PONG, PROTOCOL, Closing, Code, Complete, Conversation, Init, Ping, Subscribe
 from services.kit import faults, logs
 from services.kit.faults import Fault
@@ -193,7 +193,7 @@ class _Socket:
     async def _acknowledge(self, payload: Json) -> None:
         """Take a client's word for who it is, if its token holds. The socket ends with the token. Raises Closing."""
         self._headers.update(_said(payload))
-        asking = SocketExchange(self._scope(), _nowhere)
+        asking = SocketExchange(self._scope())
         try:
             await self._gateway.pipeline.identify(asking)
         except Refused as refused:
@@ -243,62 +243,6 @@ class _Socket:
         if b"x-request-id" in headers:
             headers[b"x-request-id"] += b"-%d" % self._number
         return {"type": "http", "method": "POST", "query_string": b"", "headers": list(headers.items())}
-
-
-class SocketExchange(Exchange):
-    """An operation over a socket: what is answered becomes messages."""
-
-    __slots__ = ("_end", "_tell")
-    transport = "websocket"
-
-    def __init__(
-        self,
-        scope: Scope,
-        tell: Callable[..., Awaitable[None]],
-        end: Callable[[Closing], None] = lambda _: None,
-    ) -> None:
-        """`tell` sends a message of a type with a payload in JSON or none; `end` closes the socket."""
-        super().__init__(scope, _nowhere)
-        self._tell, self._end = tell, end
-
-    async def reply(self, status: int, body: bytes, more: Headers = (), caching: Headers = NO_STORE) -> None:
-        self.sent = len(body)
-        await self._tell("next", body)
-        await self._tell("complete")
-
-    async def refuse(self, refused: Refused) -> int:
-        self.codes = [refused.fault.code]
-        body = orjson.dumps(refused.errors(self.request_id, self.language))
-        self.sent = len(body)
-        await self._tell("error", body)
-        return refused.fault.status
-
-    async def begin_events(self) -> None:
-        """The acknowledgement has said all there is to say."""
-
-    async def result(self, body: bytes) -> None:
-        self.sent += len(body)
-        await self._tell("next", body)
-        self.events += 1
-
-    async def beat(self) -> None:
-        """The server pings the socket itself."""
-
-    async def complete(self) -> None:
-        await self._tell("complete")
-
-    async def fail(self, error: Json) -> None:
-        if self.codes == [faults.SUBSCRIBER_TOO_SLOW.code]:  # no message would be taken; the close frame says it
-            self._end(Closing(Code.TOO_SLOW, faults.SUBSCRIBER_TOO_SLOW.code))
-        else:
-            await self._tell("error", orjson.dumps([error]))
-
-    async def leave(self) -> None:
-        """The socket's own end says it."""
-
-
-async def _nowhere(*_: object) -> None:
-    """A socket has no HTTP answer."""
 
 
 def _close(closing: Closing) -> Json:
