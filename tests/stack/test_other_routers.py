@@ -148,6 +148,14 @@ class TestSameAnswers:
             if operation in MUTATIONS:  # else the second router would be asked something else than the first
                 assert all(done is None or done["__typename"] == "Refused" for done in mine[0].values())
 
+    def test_a_token_that_is_none_opens_nothing(self, asking: Asking, router: str) -> None:
+        """Services look at it themselves, whoever passes it on."""
+        for operation in ("MyBusinesses", "Inspections"):
+            headers = {"accept": "application/json", "authorization": f"Bearer {asking.token('inspector')[:-10]}"}
+            answer = asking.http.post(asking.addresses[router], json={"query": OPERATIONS[operation]}, headers=headers)
+            assert not any((answer.json().get("data") or {}).values())
+            assert answer.json()["errors"]
+
     def test_every_refusal_and_every_datum_is_seen_by_somebody(self, asking: Asking, known: Json, router: str) -> None:
         """What is compared holds something: all but one operation, which the journey asks, bring data; all that are not
         public are refused to somebody."""
