@@ -43,6 +43,11 @@ def _cpu_ns(pid: int) -> int:
     return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat"))
 
 
+def cpu_ns_below(pid: int) -> dict[int, int]:
+    """Processor time of each process that another has started, in nanoseconds."""
+    return {child: _cpu_ns(child) for child in _below(pid)}
+
+
 def _below(pid: int) -> list[int]:
     children = [int(c) for t in Path(f"/proc/{pid}/task").glob("*/children") for c in t.read_text().split()]
     return children + [further for child in children for further in _below(child)]

@@ -99,9 +99,9 @@ def issuer() -> Iterator[str]:
     server.server_close()
 
 
-async def load(one: Contestant, body: bytes, headers: bytes, requests: int) -> bytes:
+async def load(one: Contestant, body: bytes, headers: bytes, requests: int, connections: int = CONNECTIONS) -> bytes:
     """Send a number of requests over a few connections. Returns the last answer's body."""
-    origin = Origin(one.url, CONNECTIONS, 1 << 26, CONNECTIONS)
+    origin = Origin(one.url, connections, 1 << 26, connections)
     left, last = iter(range(requests)), b""
 
     async def work() -> None:
@@ -111,7 +111,7 @@ async def load(one: Contestant, body: bytes, headers: bytes, requests: int) -> b
             assert answer.status == 200, answer.body
             last = answer.body
 
-    await asyncio.gather(*(work() for _ in range(CONNECTIONS)))
+    await asyncio.gather(*(work() for _ in range(connections)))
     origin.close()
     return last
 
