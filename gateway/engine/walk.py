@@ -253,7 +253,7 @@ class Walker:
             return []
         if held.contextual or (held.requires is not None and provided is None):
             requires = held.requires if provided is None else None
-            return self._entering(path, held, requires, resolve, busy)
+            return self._entering(path, held, requires, resolve, busy, apart=bool(selected.defers))
         return [path.to(self._beyond(place, held, provided), resolve, FIELD_COST)]
 
     def _beyond(self, place: Place, held: FieldIn, provided: Selections | None) -> Place | None:
@@ -276,7 +276,9 @@ class Walker:
                 return granted.children or Selections(place.type)
         return None
 
-    def _entering(self, path: Path, held: FieldIn, requires: str | None, resolve: Resolve, busy: Busy) -> list[Path]:
+    def _entering(
+        self, path: Path, held: FieldIn, requires: str | None, resolve: Resolve, busy: Busy, *, apart: bool
+    ) -> list[Path]:
         """Enter the subgraph anew with the key, what the field requires and what its arguments are told, all gathered
         before."""
         place = path.place
@@ -289,7 +291,8 @@ class Walker:
             return []
         resolve = replace(resolve, told=told)
         above = tuple(dict.fromkeys(what for _, what in told))
-        if requires is None and (entered := self._told_earlier(path, above)) is not None:
+        # What is deferred leaves the way to it as it is: the value's existence is told before.
+        if requires is None and not apart and (entered := self._told_earlier(path, above)) is not None:
             return [entered.to(self._beyond(place, held, None), resolve, FIELD_COST)]
         origin = path
         if isinstance(path.step, Jump) and path.before is not None:  # came here by a jump: bring the fields with it

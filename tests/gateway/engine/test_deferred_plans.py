@@ -5,7 +5,8 @@ from graphql import OperationDefinitionNode, parse
 
 from gateway.engine.defer import Defers
 from gateway.engine.planner import plan_operation
-from gateway.engine.supergraph import Supergraph
+from gateway.engine.supergraph import Supergraph, load_supergraph
+from tests.gateway.engine import case_files
 
 
 def planned(graph: Supergraph, text: str, **conditions: bool) -> str:
@@ -79,3 +80,10 @@ class TestWhatIsNot:
     def test_a_field_of_a_value_without_a_key_comes_with_it(self, town: Supergraph) -> None:
         text = planned(town, '{ person(id: "1") { address { city ... @defer { street } } } }')
         assert text == '1: people\n  query { person(id: "1") { address { city street } } }'
+
+
+class TestContexts:
+    def test_what_is_told_from_above_the_way_there_leaves_that_way_as_it_is(self) -> None:
+        graph = load_supergraph(case_files.read("contexts-nested").supergraph)
+        text = planned(graph, "{ shops { owner { friend { __typename ... @defer { greeting } } } } }")
+        assert heads(text) == ["1: a", "2: b after 1", "3: a after 2", "4: a after 1, 3 deferred #1"]
