@@ -24,7 +24,7 @@ def operation(folder: Path, text: str) -> Path:
 class TestThePlan:
     def test_it_prints_cost_and_requests(self) -> None:
         done = onedoor("plan", str(OVERVIEW))
-        assert done.stdout.startswith(f"BusinessOverview: cost 311 of at most {Limits().cost}; 5 requests in 2 waves\n")
+        assert done.stdout.startswith(f"BusinessOverview: cost 121 of at most {Limits().cost}; 5 requests in 2 waves\n")
         assert "\n3: catalogue after 1\n" in done.stdout
 
     def test_it_speaks_french(self) -> None:
@@ -89,7 +89,7 @@ class TestThePicture:
         assert len(root.findall(f"{SVG}g")) == 5
         curves = [path for path in root.findall(f"{SVG}path") if path.get("fill") == "none"]
         assert len(curves) == 3
-        assert "cost 311" in (root.findtext(f"{SVG}title") or "")
+        assert "cost 121" in (root.findtext(f"{SVG}title") or "")
         assert "_entities" in (root.findtext(f"{SVG}desc") or "")
 
     def test_hostile_text_stays_text(self, tmp_path: Path) -> None:
