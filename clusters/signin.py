@@ -105,6 +105,7 @@ def sign_in(issuer_url: str, username: str, password: str) -> Mapping[str, Any]:
 def _beginning(answer: httpx.Response) -> str:
     """What a page says to a person: its alert (Keycloak marks it aria-live), else how it begins, without its markup."""
     for alert in re.findall(r'(?:role="alert"|aria-live="polite")[^>]*>([^<]*\S[^<]*)<', answer.text):
-        return " ".join(unescape(alert).split())
+        if "<" not in (words := " ".join(unescape(alert).split())):  # scripts of the page hold markup as text
+            return words
     text = re.sub(r"<(style|script|title)\b.*?</\1>|<[^>]+>", " ", answer.text, flags=re.DOTALL | re.IGNORECASE)
     return f"{answer.status_code} {' '.join(text.split())[:300]}"

@@ -49,7 +49,8 @@ class Execution:
         self._points, self._separate, self._readers = plan.points, plan.separate, plan.readers
         self._waiting = list(plan.fetches)
         self._answered: set[int] = set()
-        self._faulty: set[int] = set()  # those that failed or answered with errors
+        # Those that failed, answered with errors or lack what did not arrive, each with one of its errors.
+        self._faulty: dict[int, Json] = {}
         self._sent: dict[int, list[_Sent]] = {}
 
     @property
@@ -80,8 +81,6 @@ class Execution:
         self._answered.add(fetch.id)
         data = answer.get("data")
         errors = answer.get("errors") or []
-        if errors:
-            self._faulty.add(fetch.id)
         if fetch.renames and isinstance(data, dict):
             for rename in fetch.renames:
                 _rename(data, rename.path, rename.alias, rename.key)
@@ -97,6 +96,8 @@ class Execution:
                 self._merge(fetch, "", reached(self.data, fetch.path), data)
         for error in errors:
             self._locate(fetch, sent, error if isinstance(error, dict) else {})
+        if errors:
+            self._faulty[fetch.id] = self.errors[-1]
         self._stop_if_lost(fetch)
 
     def fail(self, fetch: Fetch, error: Json) -> None:
@@ -104,7 +105,7 @@ class Execution:
         waited for it, up to a hundred."""
         sent = self._sent.pop(fetch.id)
         self._answered.add(fetch.id)
-        self._faulty.add(fetch.id)
+        self._faulty[fetch.id] = error
         for path in self._all_places(fetch, sent):
             path = [asked_as(part) for part in path]
             self.errors.append({**error, "path": path} if path else dict(error))
@@ -127,12 +128,12 @@ class Execution:
         waited = False
         opening = fetch.opening
         for lookup in fetch.lookups:
-            whole = not self._faulty.isdisjoint(fetch.after)
+            whole = any(before in self._faulty for before in fetch.after)
             if lookup.told:
-                sent += self._told(lookup, parts, whole=whole)
+                sent += self._told(fetch, lookup, parts, whole=whole)
                 opening = fetch.repeated(Counter(part.lookup.alias for part in sent))
             else:
-                told, targets = self._representations(lookup, here, whole=whole)
+                told, targets = self._representations(fetch, lookup, here, whole=whole)
                 parts.append(b'"%b":[%b]' % (lookup.variable.encode(), b",".join(told)))
                 sent.append(_Sent(lookup, lookup.alias, targets))
             waited = waited or bool(sent[-1].targets)
@@ -144,21 +145,28 @@ class Execution:
         variables = b',"variables":{%b}' % b",".join(parts) if parts else b""
         return Request(fetch, b"%b%b}" % (opening, variables), self._readers.get(fetch.id, orjson.loads))
 
-    def _told(self, lookup: Lookup, parts: list[bytes], *, whole: bool) -> list[_Sent]:
+    def _told(self, fetch: Fetch, lookup: Lookup, parts: list[bytes], *, whole: bool) -> list[_Sent]:
         """A lookup that is told contexts, once for each distinct value of these; its variables are added to `parts`."""
         (entities,) = lookup.entities
         groups: dict[tuple[bytes, ...], dict[bytes, list[Json]]] = {}
         seen: set[int] = set()
+        lost: list[Json] = []
         for above in _chains(self.data, entities.path):
             value = above[-1]
-            representation = _representation(value, entities, whole=whole)
-            if id(value) not in seen and representation is not None:
-                seen.add(id(value))
-                try:
-                    told = tuple(dumps(_context(above[len(c.path)], c, whole)) for c in lookup.told)
-                except _Absent:
+            if id(value) in seen:
+                continue
+            try:
+                representation = _representation(value, entities, whole=whole)
+                if representation is None:
                     continue
+                seen.add(id(value))
+                told = tuple(dumps(_context(above[len(c.path)], c, whole)) for c in lookup.told)
+            except _Absent:
+                seen.add(id(value))
+                lost.append(value)
+            else:
                 groups.setdefault(told, {}).setdefault(dumps(representation), []).append(value)
+        self._lose(fetch, lookup, lost)
         if not groups:
             parts.append(b'"%b":[]' % lookup.variable.encode())
             return [_Sent(lookup, lookup.alias, [])]
@@ -171,16 +179,34 @@ class Execution:
             sent.append(_Sent(lookup, f"{lookup.alias}{after}", list(known.values())))
         return sent
 
-    def _representations(self, lookup: Lookup, here: Here, *, whole: bool) -> tuple[list[bytes], list[list[Json]]]:
+    def _representations(
+        self, fetch: Fetch, lookup: Lookup, here: Here, *, whole: bool
+    ) -> tuple[list[bytes], list[list[Json]]]:
         """What a lookup tells, as JSON, each distinct value once, and who waits for each answer. `whole`: something that it
         reads from failed, so a value that lacks an input is left out; nothing is computed from what did not arrive."""
         known: dict[bytes, list[Json]] = {}
+        lost: list[Json] = []
         for entities in lookup.entities:
             for value in _reached(here, entities.path):
-                representation = _representation(value, entities, whole=whole)
+                try:
+                    representation = _representation(value, entities, whole=whole)
+                except _Absent:
+                    lost.append(value)
+                    continue
                 if representation is not None:
                     known.setdefault(dumps(representation), []).append(value)
+        self._lose(fetch, lookup, lost)
         return list(known), list(known.values())
+
+    def _lose(self, fetch: Fetch, lookup: Lookup, values: list[Json]) -> None:
+        """Say of values that cannot be looked up, since an input did not arrive, what became of it; not where it was said."""
+        if values:
+            cause = next(self._faulty[before] for before in fetch.after if before in self._faulty)
+            self._faulty.setdefault(fetch.id, cause)
+            said = {tuple(error.get("path", ())) for error in self.errors}
+            for place in islice(self._waiting_at(_Sent(lookup, lookup.alias, []), values), MOST_LOCATED):
+                if not any(tuple(place[:end]) in said for end in range(len(place) + 1)):
+                    self.errors.append({**cause, "path": place})
 
     # -- receiving
 
@@ -391,17 +417,17 @@ class _Absent(Exception):
 
 
 def _representation(value: Json, entities: Entities, *, whole: bool) -> Json | None:
-    """What a subgraph is told of a value; None when a part of its key is missing, since it cannot be looked up then."""
+    """What a subgraph is told of a value; None when a part of its key is missing, since it cannot be looked up then.
+
+    Raises _Absent when an input did not arrive, if the value is to be told `whole`.
+    """
     for key in entities.required:
         if value.get(key) is None:
             return None
-    try:
-        if entities.flat is not None and entities.flat.keys() <= value.keys():
-            told = {key: value[held] for held, key in entities.flat.items()}
-        else:
-            told = _told(value, entities.inputs, whole)
-    except _Absent:
-        return None
+    if entities.flat is not None and entities.flat.keys() <= value.keys():
+        told = {key: value[held] for held, key in entities.flat.items()}
+    else:
+        told = _told(value, entities.inputs, whole)
     told[TYPENAME] = entities.typename
     return told
 
