@@ -264,6 +264,7 @@ class TestSubscriptions:
         assert b"errors" not in content
 
 
+@pytest.mark.stack
 class TestAThousandReloads:
     @pytest.fixture
     def quiet(self) -> Iterator[None]:

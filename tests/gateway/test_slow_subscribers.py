@@ -97,6 +97,7 @@ async def rest(found: socket.socket) -> bytes:
     return taken
 
 
+@pytest.mark.stack
 class TestAClientThatTakesNothing:
     async def test_of_server_sent_events_is_held_back_then_ended_by_name(self, opened: ExitStack) -> None:
         async with flooded() as (process, books, flood):
@@ -139,6 +140,7 @@ class TestAClientThatTakesNothing:
             await process.until(lambda: none_open(process))
 
 
+@pytest.mark.stack
 class TestAClientThatIsSlow:
     async def test_but_takes_some_in_time_loses_nothing(self, opened: ExitStack) -> None:
         """It pauses for half of what is borne, twice."""

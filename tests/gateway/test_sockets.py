@@ -441,7 +441,7 @@ _parts = st.sampled_from(
 
 
 class TestAnyFrames:
-    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.lists(st.lists(_parts, max_size=8), min_size=1, max_size=4))
     def test_never_make_a_fault(self, conversations: list[list[str | bytes]]) -> None:
         asyncio.run(self._talk(conversations))
@@ -475,7 +475,7 @@ _frames = st.builds(frame, st.integers(0, 255), st.booleans() | st.just(True), _
 
 
 class TestAnyBytes:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=15, deadline=None)
     @given(st.lists(st.lists(_frames, max_size=6), min_size=1, max_size=4))
     def test_are_met_by_a_close_code_and_leave_no_trace(self, conversations: list[list[bytes]]) -> None:
         asyncio.run(self._talk(conversations))

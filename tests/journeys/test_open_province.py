@@ -58,6 +58,7 @@ class TestJourney:
             finally:
                 assert http.put(behaviour, json={}).status_code == 200
 
+    @pytest.mark.stack
     def test_a_service_that_is_away_nulls_its_fields_only(self, open_province: State) -> None:
         env = open_province.environment
         with httpx.Client(timeout=15) as http:

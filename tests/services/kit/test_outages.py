@@ -126,6 +126,7 @@ def in_order(found: list[tuple[str, int]]) -> bool:
     return all([n for lake, n in found if lake == name] == list(range(EACH)) for name in LAKES)
 
 
+@pytest.mark.stack
 class TestNatsThatGoesAndComesBack:
     async def test_loses_nothing_and_keeps_each_entitys_order(
         self, lakes: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
