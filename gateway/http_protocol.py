@@ -29,6 +29,7 @@ from services.kit.faults import Fault
 Message = MutableMapping[str, Any]
 
 LARGEST_HEAD = 65_536  # bytes of the address and the header lines
+SHORT = 256  # bytes of an address that is remembered with its parts
 BUFFERED = 65_536  # bytes of a body that may wait for the application before reading pauses
 REQUEST_S = 30.0  # from a request's first byte to its last
 _DISCONNECTED = {"type": "http.disconnect"}
@@ -44,12 +45,14 @@ def _status_line(status: int) -> bytes:
 _STATUS_LINES = {status: _status_line(status) for status in range(200, 600)}
 
 
-@lru_cache(maxsize=256)
 def _target(url: bytes) -> tuple[str, bytes, bytes]:
     """Path, path as sent, and query of a request's address. Raises httptools.HttpParserError."""
     parts = httptools.parse_url(url)
     raw: bytes = parts.path or b"/"
     return unquote(raw.decode("ascii")), raw, parts.query or b""
+
+
+_known_target = lru_cache(maxsize=256)(_target)
 
 
 class Connection(asyncio.Protocol):
@@ -163,7 +166,7 @@ class Connection(asyncio.Protocol):
         if parser.should_upgrade():  # the parser stops after this
             return
         version = parser.get_http_version()
-        path, raw_path, query = _target(self._url)
+        path, raw_path, query = (_known_target if len(self._url) < SHORT else _target)(self._url)
         server, client = self._ends
         scope = {
             "type": "http",

@@ -16,6 +16,7 @@ import pytest
 from clusters import signin
 from clusters.journey import OPERATIONS, JourneyBroken, free_name, journey
 from clusters.local.state import State
+from tests.clusters.local.test_province import pid_serving
 from tests.gateway.speaking import Client, speaking
 
 pytestmark = pytest.mark.xdist_group("province")
@@ -64,12 +65,12 @@ class TestJourney:
         with httpx.Client(timeout=15) as http:
             (down,) = [part for part in open_province.parts if part.name == "information_referral"]
             query = '{ clusters { code } findServices(text: "health", first: 1) { edges { node { id } } } }'
-            assert down.pid is not None
-            os.kill(down.pid, 19)  # stopped, not dead: the supervisor would start it again
+            pid = pid_serving(down.address)  # another test may have had it started again
+            os.kill(pid, 19)  # stopped, not dead: the supervisor would start it again
             try:
                 answer = http.post(env["GATEWAY_URL"], json={"query": query}, timeout=30).json()
             finally:
-                os.kill(down.pid, 18)
+                os.kill(pid, 18)
         assert answer["data"]["findServices"] is None
         assert len(answer["data"]["clusters"]) == 7
         (error,) = answer["errors"]

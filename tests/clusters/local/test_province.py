@@ -69,7 +69,7 @@ class TestTheWholeProvince:
 class TestAKilledMinistry:
     def test_the_others_answer_and_it_comes_back(self, open_province: State) -> None:
         killed = part(open_province, "catalogue")
-        pid = _pid_serving(killed.address)
+        pid = pid_serving(killed.address)
         os.kill(pid, signal.SIGKILL)
         psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=PATIENCE_S)
         answer = ask(open_province, display.QUERY)
@@ -77,7 +77,7 @@ class TestAKilledMinistry:
         deadline = time.monotonic() + PATIENCE_S
         while "errors" in ask(open_province, "{ clusters { code } }"):
             assert time.monotonic() < deadline
-        assert _pid_serving(killed.address) != pid
+        assert pid_serving(killed.address) != pid
 
 
 @pytest.mark.stack
@@ -105,7 +105,7 @@ def _now(folder: Path, name: str) -> PartState:
     return part(found, name)
 
 
-def _pid_serving(address: str) -> int:
+def pid_serving(address: str) -> int:
     found = holder(int(address.rsplit(":", 1)[1]))
     assert found is not None
     return found.pid
