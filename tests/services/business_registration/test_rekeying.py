@@ -16,7 +16,10 @@ AGE = "UPDATE held_name SET rule_version = '2020-01-1', identical_key = 'old' ||
 
 async def held(client: Client) -> list[tuple[object, ...]]:
     async with client.database.transaction() as db:
-        return [tuple(row) for row in await db.execute(text(f"{STATE} FROM held_name ORDER BY name, identical_key"))]
+        return [
+            tuple(row)
+            for row in await db.execute(text(f"{STATE} FROM held_name ORDER BY name, identical_key, business_number"))
+        ]
 
 
 async def rekeyed(client: Client, *statements: str) -> None:
