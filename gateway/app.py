@@ -104,6 +104,7 @@ class Gateway:
             await asyncio.gather(*background, return_exceptions=True)
             self.subgraphs.close()
             self.access_log.flush()
+            metrics.settle()
 
 
 def application(gateway: Gateway) -> ASGIApp:

@@ -116,7 +116,7 @@ def requests_with(status: int) -> Sum:
 
 def duration_of(operation: str) -> Times:
     """The durations of an operation by its name."""
-    return _durations.get(operation) or _by_name(_durations, operation, lambda name: Times(DURATION.labels(name)))
+    return _by_name(_durations, operation, lambda name: Times(DURATION.labels(name)))
 
 
 def cost_of(operation: str) -> Sum:

@@ -78,9 +78,8 @@ class Pipeline:
             status = await exchange.refuse(refused)
         except Exception:
             _LOG.exception("fault")
-            if (
-                exchange.sent
-            ):  # a part is out: the server breaks the connection off, so that nobody takes it for the whole
+            if exchange.sent:
+                # A part is out: the server breaks the connection off, so that nobody takes it for the whole.
                 status, exchange.codes = faults.INTERNAL.status, [faults.INTERNAL.code]
             else:
                 status = await exchange.refuse(Refused(faults.INTERNAL))

@@ -93,7 +93,7 @@ class Execution:
                 point = self._points.get((fetch.id, ""))
                 if point is not None and type(answer) is not Read:
                     point.share(data, defaultdict(dict))
-                self._merge(fetch, "", reached(self.data, fetch.path), data)
+                self._merge(fetch, "", _reached({(): [self.data]}, fetch.path), data)
         for error in errors:
             self._locate(fetch, sent, error if isinstance(error, dict) else {})
         if errors:
@@ -204,7 +204,8 @@ class Execution:
             cause = next(self._faulty[before] for before in fetch.after if before in self._faulty)
             self._faulty.setdefault(fetch.id, cause)
             said = {tuple(error.get("path", ())) for error in self.errors}
-            for place in islice(self._waiting_at(_Sent(lookup, lookup.alias, []), values), MOST_LOCATED):
+            for place in islice(self._waiting_at(lookup, values), MOST_LOCATED):
+                place = [asked_as(part) for part in place]
                 if not any(tuple(place[:end]) in said for end in range(len(place) + 1)):
                     self.errors.append({**cause, "path": place})
 
@@ -256,21 +257,23 @@ class Execution:
         for part in sent:
             if part.alias == path[0]:
                 if len(path) > 1 and isinstance(path[1], int) and path[1] < len(part.targets):
-                    return [[*place, *path[2:]] for place in self._waiting_at(part, part.targets[path[1]])]
-                return list(self._waiting_at(part, chain.from_iterable(part.targets)))
+                    return [[*place, *path[2:]] for place in self._waiting_at(part.lookup, part.targets[path[1]])]
+                return list(self._waiting_at(part.lookup, chain.from_iterable(part.targets)))
         return []
 
-    def _waiting_at(self, part: _Sent, values: Iterable[Json]) -> Iterator[list[str | int]]:
+    def _waiting_at(self, lookup: Lookup, values: Iterable[Json]) -> Iterator[list[str | int]]:
         """The places of values that wait for a lookup; one value may stand at several."""
         wanted = {id(value) for value in values}
-        for path in {entities.path: None for entities in part.lookup.entities}:
+        for path in {entities.path: None for entities in lookup.entities}:
             yield from (place for value, place in _values(self.data, path) if id(value) in wanted)
 
     def _all_places(self, fetch: Fetch, sent: list[_Sent]) -> list[list[str | int]]:
         """Every place that waits for a fetch, up to a bound."""
         found: Iterator[list[str | int]]
         if fetch.lookups:
-            found = chain.from_iterable(self._waiting_at(part, chain.from_iterable(part.targets)) for part in sent)
+            found = chain.from_iterable(
+                self._waiting_at(part.lookup, chain.from_iterable(part.targets)) for part in sent
+            )
         elif fetch.path:
             found = (place for _, place in _values(self.data, fetch.path))
         else:
@@ -307,13 +310,9 @@ def _merge_lists(into: list[Any], more: list[Any]) -> None:
             into[index] = value
 
 
-def reached(data: Json, path: tuple[PathPart, ...]) -> list[Json]:
-    """The distinct objects at a path, in first-seen order; lists are entered wherever they are."""
-    return _reached({(): [data]}, path)
-
-
 def _reached(here: Here, path: tuple[PathPart, ...]) -> list[Json]:
-    """The same, where the objects at some paths are known: those on the way become known too."""
+    """The distinct objects at a path, in first-seen order; lists are entered wherever they are. The objects at some paths
+    are known, those of the root at least; those on the way become known too."""
     known = here.get(path)
     if known is None:
         known = here[path] = _beyond(_reached(here, path[:-1]), path[-1])

@@ -1,10 +1,12 @@
 """What a field needs from a subgraph that is away: the field is null, and an error says so where the client sees the loss."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gateway.engine.execution import Execution
+from gateway.engine.normalise import held_as
 from gateway.engine.plan import Entities, Fetch, Input, Lookup, Plan
 
 AWAY = {"message": "It is away.", "extensions": {"code": "SUBGRAPH_UNAVAILABLE"}}
@@ -94,3 +96,26 @@ class TestAFieldWhoseInputsDidNotArrive:
         assert b'{"id":"2","postage":3,"__typename":"File"}' in request.body
         assert b'"id":"1"' not in request.body
         assert paths(execution) == [["files", 0, "parts", 0], ["files", 0]]
+
+    def test_is_told_of_under_the_keys_of_the_client(self) -> None:
+        run = Execution(Plan((_under(ROOT), _under(PARTS), _under(FILES))))
+        (request,) = run.ready()
+        run.receive(request.fetch, {"data": {held_as("__typename", "files"): [{"id": "1", "parts": [{"id": "a"}]}]}})
+        (request,) = run.ready()
+        run.fail(request.fetch, AWAY)
+        run.ready()
+        assert paths(run) == [["__typename", 0, "parts", 0], ["__typename", 0]]
+
+
+def _under(fetch: Fetch) -> Fetch:
+    """A fetch of an operation that calls its files `__typename`."""
+    lookups = tuple(
+        replace(
+            lookup,
+            entities=tuple(
+                replace(one, path=(held_as("__typename", "files"), *one.path[1:])) for one in lookup.entities
+            ),
+        )
+        for lookup in fetch.lookups
+    )
+    return replace(fetch, lookups=lookups)
