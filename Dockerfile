@@ -18,6 +18,12 @@ COPY services services
 COPY clusters clusters
 RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-default-groups
 
+# The engine, compiled as it stands (docs/decisions/0020). The compiler stays in this stage.
+FROM build AS compiled
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-default-groups --group compile
+RUN python -m gateway.compiling /app && mkdir /made && cp --parents *.so gateway/engine/*.so /made
+
 FROM build AS build-load
 RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-default-groups --group load
 COPY loadtests loadtests
@@ -34,6 +40,8 @@ ENV MPLCONFIGDIR=/tmp
 CMD ["locust", "--locustfile=loadtests/locustfile.py", "--headless"]
 
 FROM unprivileged AS runtime
+RUN install --directory --owner=onedoor --mode=700 /credentials
 COPY --from=build /app /app
+COPY --from=compiled /made /app
 USER 10001
 CMD ["python", "-m", "gateway"]

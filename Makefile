@@ -15,6 +15,8 @@ N ?= 10000
 SEED ?= $(shell date +%s)
 PYTHON ?=
 export PYTHON
+# Where it is set, each process of each province compiles all of the code anew, and pytest all of the tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run test test-stack fuzz check bench load check-style check-types check-layers check-contracts check-rules
 
@@ -51,8 +53,8 @@ check-contracts: $(LOAD_TOOLS)
 check-rules: $(LOAD_TOOLS)
 	@$(BIN)/pytest tests/architecture
 
-fuzz: $(LOAD_TOOLS) ## random operations, with and without @defer, against one schema: make fuzz N=10000 SEED=1 (a seed of today's unless given)
-	@ONEDOOR_FUZZ_OPERATIONS=$(N) ONEDOOR_FUZZ_SEED=$(SEED) $(BIN)/pytest -n 2 tests/gateway/engine/test_random_operations.py tests/gateway/engine/test_deferred_operations.py
+fuzz: $(LOAD_TOOLS) ## random operations, with @defer, with rights, against one schema: make fuzz N=10000 SEED=1 (a seed of today's unless given)
+	@ONEDOOR_FUZZ_OPERATIONS=$(N) ONEDOOR_FUZZ_SEED=$(SEED) $(BIN)/pytest -n 2 -m '' tests/gateway/engine/test_random_operations.py tests/gateway/engine/test_deferred_operations.py tests/gateway/engine/test_rights.py
 
 bench: $(LOAD_TOOLS) ## measure; prints medians and ratios
 	@$(BIN)/pytest -m bench -s $(TESTS)

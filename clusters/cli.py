@@ -5,41 +5,26 @@ Exit codes: 0 done; 1 refused or failed, the reason on standard error; 2 the com
 
 import json
 import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clusters import audit, sign_in_commands
+from clusters.explained import FAILED, explained
 from clusters.french import Command, Group
+from clusters.keycloak import commands as keycloak
+from clusters.options import AsJson
 from services.kit.language import spoken
 
 if TYPE_CHECKING:
     from clusters.local.state import State
 
-FAILED, NOTHING_RUNS, INTERRUPTED = 1, 3, 130
+NOTHING_RUNS = 3
 NOTHING = spoken("nothing runs here; start it: onedoor up", "rien ne tourne ici\u00a0; démarrez\u00a0: onedoor up")
-# What commands document that they raise, with a message for a person; by name, so that nothing is imported to ask.
-FOR_PEOPLE = {
-    "AlreadyRunning",
-    "ClusterFilesRefused",
-    "EventsDisagree",
-    "JourneyBroken",
-    "CompositionRefused",
-    "FolderUnusable",
-    "NodeMissing",
-    "OperationRefused",
-    "PortsBusy",
-    "SettingMissing",
-    "SignInFailed",
-    "StartFailed",
-    "SupergraphRefused",
-    "Unknown",
-}
 
 app = typer.Typer(
     cls=Group,
@@ -51,12 +36,14 @@ app = typer.Typer(
         "One Door\u00a0: les services d’une province derrière un seul point d’accès GraphQL.",
     ),
 )
+app.add_typer(keycloak.app, name="keycloak")
+app.add_typer(audit.app, name="audit")
+app.add_typer(sign_in_commands.app)  # its commands stand beside those below
 command = partial(app.command, cls=Command)
 Data = Annotated[
     Path | None,
     typer.Option("--data", help=spoken("Data folder (default: .onedoor)", "Dossier des données (.onedoor par défaut)")),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help=spoken("For programs", "Pour les programmes"))]
 
 
 @command(help=spoken("Run the whole province on this machine.", "Faire tourner toute la province sur ce poste."))
@@ -75,7 +62,7 @@ def up(
         list[str] | None, typer.Argument(hidden=True, metavar="NAME")
     ] = None,  # what follows the first name of --only
 ) -> None:
-    with _explained():
+    with explained():
         from clusters.local import up as local
 
         names = [*(only or []), *(more or [])]
@@ -102,7 +89,7 @@ def status(data: Data = None, as_json: AsJson = False) -> None:
 
 @command(help=spoken("End what `up` started.", "Arrêter ce que `up` a démarré."))
 def down(data: Data = None) -> None:
-    with _explained():
+    with explained():
         from clusters.local import up as local
 
         if not local.down(data):
@@ -124,7 +111,7 @@ def logs(
 ) -> None:
     from clusters.local import logs as local
 
-    with _explained():
+    with explained():
         local.show(name, data, lines, follow=follow)
 
 
@@ -150,12 +137,31 @@ def gateway(
     if workers > 1:
         os.environ["WORKERS"] = str(workers)
     os.environ.setdefault("ONEDOOR_MODE", "local")
-    with _explained():
+    with explained():
         from clusters.local.processes import require_free
         from gateway.__main__ import serve
 
         require_free(port, "gateway", host)
         serve()
+
+
+@command("sign-proxy", help=spoken("Sign the calls of another router.", "Signer les appels d’un autre routeur."))
+def sign_proxy(
+    port: Annotated[
+        int, typer.Option(min=1, max=65_535, help=spoken("On the loopback", "Sur la boucle locale"))
+    ] = 8200,
+    supergraph: Annotated[
+        Path | None,
+        typer.Option(help=spoken("Supergraph file", "Fichier du supergraphe"), exists=True, dir_okay=False),
+    ] = None,
+) -> None:
+    with explained():
+        from clusters.local.processes import require_free
+        from clusters.topology import SUPERGRAPH
+        from gateway.sign_proxy import serve
+
+        require_free(port, "sign-proxy", "127.0.0.1")
+        serve({"HOST": "127.0.0.1", **os.environ, "PORT": str(port), "SUPERGRAPH": str(supergraph or SUPERGRAPH)})
 
 
 @command(help=spoken("Show how the gateway would answer an operation.", "Montrer le plan d’une opération."))
@@ -174,40 +180,112 @@ def plan(
     svg: Annotated[
         Path | None, typer.Option(help=spoken("Draw it into this file", "Le dessiner dans ce fichier"))
     ] = None,
+    privacy: Annotated[
+        bool,
+        typer.Option(
+            "--privacy", help=spoken("What it tells about people instead", "Plutôt ce qu’elle dit sur des personnes")
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    with _explained():
+    with explained():
         from clusters import plan_picture, planning
+        from clusters import privacy as seen
+        from clusters.privacy_picture import picture
         from clusters.topology import SUPERGRAPH
 
-        found = planning.explain(supergraph or SUPERGRAPH, file, operation, variables)
+        plan = planning.explain(supergraph or SUPERGRAPH, file, operation, variables)
+        found = seen.report(plan, file.read_text(encoding="utf-8")) if privacy else plan
         if svg is not None:
-            svg.write_text(plan_picture.picture(found), encoding="utf-8")
+            drawn = picture(found) if isinstance(found, seen.Report) else plan_picture.picture(found)
+            svg.write_text(drawn, encoding="utf-8")
     typer.echo(found.as_json() if as_json else str(found))
 
 
-@command(help=spoken("Print an access token of a demo user.", "Afficher un jeton d’accès d’un compte de démo."))
-def token(
-    user: Annotated[str, typer.Option(help=spoken("User name, e.g. owner", "Nom du compte, p. ex. owner"))],
-    password: Annotated[
-        str | None, typer.Option(help=spoken("Default: NAME-onedoor", "NOM-onedoor par défaut"))
+@command(
+    help=spoken("List the letters of local mode, or show one.", "Lister les lettres du mode local, ou en montrer une.")
+)
+def mail(
+    letter: Annotated[
+        str | None, typer.Argument(help=spoken("The letter: how its name begins", "La lettre : le début de son nom"))
+    ] = None,
+    data: Data = None,
+    folder: Annotated[
+        Path | None, typer.Option(help=spoken("Another folder of letters", "Un autre dossier de lettres"))
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    with _explained():
-        from clusters import signin
+    from clusters.local import letters
+    from clusters.local.folder import locate
 
-        tokens = signin.sign_in(_issuer_url(), user, password or f"{user}-onedoor")
-        typer.echo(json.dumps(tokens, indent=1) if as_json else tokens["access_token"])
+    with explained():
+        held = letters.read(folder or locate(data).path / "mail", letter or "")
+    typer.echo(
+        json.dumps([asdict(one) for one in held], indent=1, ensure_ascii=False)
+        if as_json
+        else letters.shown(held, whole=letter is not None)
+    )
 
 
-@command(help=spoken("Walk through the journey of a business owner.", "Suivre le parcours d’une entrepreneuse."))
-def demo(as_json: AsJson = False) -> None:
-    with _explained():
-        from clusters import demo as journey
+class Journey(Enum):
+    """What a demo walks through."""
 
-        code = journey.run(as_json=as_json)
+    BUSINESS = "business"
+    TRUST = "trust"
+
+
+@command(help=spoken("Walk through a journey: of a business, or of trust.", "Suivre un parcours."))
+def demo(
+    which: Annotated[
+        Journey, typer.Argument(metavar="[business|trust]", help=spoken("Which one", "Lequel"))
+    ] = Journey.BUSINESS,
+    as_json: AsJson = False,
+) -> None:
+    with explained():
+        from clusters import demo as walking
+
+        code = walking.run(trust=which is Journey.TRUST, as_json=as_json)
     raise typer.Exit(code)
+
+
+@command(
+    help=spoken("Make what parts sign in with, in a folder.", "Créer les identifiants des parties, dans un dossier.")
+)
+def credentials(
+    folder: Annotated[Path, typer.Argument(file_okay=False, help=spoken("The folder", "Le dossier"))],
+) -> None:
+    with explained():
+        from clusters import credentials as made
+        from clusters.topology import SERVICES
+
+        made.prepare(folder, [service.name for service in SERVICES])
+
+
+@command(help=spoken("Make or change a part’s signing keys.", "Faire ou changer les clés de signature d’une partie."))
+def keys(
+    step: Annotated[
+        str,
+        typer.Argument(
+            metavar="make|publish|activate|withdraw",
+            help=spoken("A change is publish, activate, withdraw", "Un changement\u00a0: publish, activate, withdraw"),
+        ),
+    ],
+    folder: Annotated[Path, typer.Argument(file_okay=False, help=spoken("Credentials", "Secrets des parties"))],
+    part: Annotated[
+        str,
+        typer.Option(
+            "--of",
+            help=spoken(
+                "gateway, or accounts, which signs grants", "gateway, ou accounts, qui signe les autorisations"
+            ),
+        ),
+    ] = "gateway",
+) -> None:
+    with explained():
+        from clusters import keys as made
+
+        for identity in made.take(made.step_of(step), folder, made.signer_of(part)):
+            typer.echo(identity)
 
 
 @command("import", help=spoken("Import a real file into a service.", "Importer un fichier réel dans un service."))
@@ -229,7 +307,7 @@ def import_(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    with _explained():
+    with explained():
         from clusters import importing
 
         code = importing.run(source, file, rejects=rejects, as_json=as_json)
@@ -245,7 +323,7 @@ def compose(
         ),
     ] = False,
 ) -> None:
-    with _explained():
+    with explained():
         from clusters import compose as contracts
 
         if not check:
@@ -263,33 +341,6 @@ def compose(
             err=True,
         )
         raise typer.Exit(FAILED)
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn what a command may refuse into a message and an exit code; what remains is a bug and keeps its trace."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
-    except Exception as problem:
-        if type(problem).__name__ not in FOR_PEOPLE:
-            raise
-        typer.echo(f"onedoor: {problem}", err=True)
-        raise typer.Exit(FAILED) from None
-
-
-def _issuer_url() -> str:
-    """ISSUER_URL, else that of the province that runs here, else local mode's usual one."""
-    from clusters.local import state
-    from clusters.topology import BY_NAME, issuer_url
-
-    if given := os.environ.get("ISSUER_URL"):
-        return given
-    found = state.running()
-    usual = issuer_url(lambda name: f"127.0.0.1:{BY_NAME[name].port}")
-    return found.environment.get("ISSUER_URL", usual) if found else usual
 
 
 def _described(found: "State | None") -> dict[str, object]:

@@ -1,11 +1,11 @@
-"""`onedoor compose`: writes what the parts promise one another into `contracts/`, from the code that keeps the promise.
+"""`onedoor compose`: writes what the parts promise one another into `contracts/`, from the code that keeps the promise; and the
+table of rights, and what operations tell about people, as pages of `docs/`.
 
 Each subgraph's SDL, the supergraph composed from them, the JSON Schema of each event and the AsyncAPI document are
 artifacts: text computed from code. Writing them and checking them for drift are the same computation with two endings.
 """
 
 import difflib
-import hashlib
 import json
 import re
 import subprocess
@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 
 from graphql import parse
 
-from clusters import node
+from clusters import node, planning, privacy, privacy_page, rights_page
+from gateway.documents import hash_of
 from gateway.engine.api_schema import named_type
+from gateway.engine.supergraph import load_supergraph
 from gateway.hints import Hints
 from services.catalogue.cluster_file import SubgraphEntry
 from services.catalogue.cluster_folder import read_folder
@@ -34,7 +36,7 @@ MENDS = "onedoor compose"
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A generated file of `contracts/`: its path and the text that the code says it should hold."""
+    """A generated file: its path and the text that the code says it should hold."""
 
     path: Path
     text: str
@@ -130,7 +132,7 @@ def _uses(sdl: str, kind: str) -> Iterator[str]:
 
 
 def artifacts() -> Iterator[Artifact]:
-    """Every generated file of `contracts/`, from the code of the services that the cluster files name."""
+    """Every generated file, from the code of the services that the cluster files name."""
     parts, services = [], []
     for subgraph in (s for cluster in read_folder(ROOT / "clusters") for s in cluster.subgraphs):
         service = load(subgraph.name)
@@ -138,25 +140,48 @@ def artifacts() -> Iterator[Artifact]:
         sdl = service.sdl().rstrip() + "\n"
         parts.append((subgraph, sdl))
         yield Artifact(CONTRACTS / "subgraphs" / f"{subgraph.name}.graphql", sdl)
-    yield Artifact(CONTRACTS / "supergraph.graphql", compose(parts))
+    supergraph = compose(parts)
+    yield Artifact(CONTRACTS / "supergraph.graphql", supergraph)
     yield Artifact(CONTRACTS / "trusted-documents.json", _pretty(trusted_documents()))
     yield from event_artifacts(services)
+    yield Artifact(ROOT / "docs" / "rights.md", rights_page.page())
+    yield Artifact(ROOT / "docs" / "privacy.md", privacy_page.page(privacy_reports(supergraph)))
 
 
-def trusted_documents() -> dict[str, str]:
-    """The clients' operations as a gateway looks them up: text by SHA-256. Source: persisted documents as GraphQL clients write
-    them."""
+def privacy_reports(supergraph: str) -> list[privacy.Report]:
+    """What each operation of the clients tells about people. Raises CompositionRefused where one carries no purpose that covers
+    it."""
+    held = load_supergraph(supergraph)
+    reports, problems = [], []
+    for path in sorted(CONTRACTS.glob("operations/*.graphql")):
+        text = path.read_text(encoding="utf-8")
+        try:
+            reports.append(privacy.report(planning.planned(held, text, path.stem), text))
+        except (planning.OperationRefused, privacy.UnknownPurpose) as problem:
+            problems.append(f"{path.name}: {problem}")
+    problems += [problem for report in reports for problem in report.problems()]
+    if problems:
+        raise CompositionRefused(problems)
+    return reports
+
+
+def trusted_documents() -> dict[str, object]:
+    """The clients' operations as a gateway looks them up: by SHA-256 the text, as GraphQL clients write persisted documents, with
+    the purposes of one that carries some."""
     texts = [path.read_text(encoding="utf-8") for path in sorted(CONTRACTS.glob("operations/*.graphql"))]
-    return {hashlib.sha256(text.encode()).hexdigest(): text for text in texts}
+    return {
+        hash_of(text): {"text": text, "purposes": carried} if (carried := privacy.purposes_in(text)) else text
+        for text in texts
+    }
 
 
 def event_artifacts(services: Sequence["Service"]) -> Iterator[Artifact]:
-    """The JSON Schema of each event that some service emits, and the AsyncAPI document over all of them."""
-    from services.kit.contracts import asyncapi, event_schemas
+    """The JSON Schema of each event that a service or the gateway emits, and the AsyncAPI document over all of them."""
+    from services.kit.contracts import OF_THE_GATEWAY, asyncapi, event_schemas
 
-    for event_type, schema in sorted(event_schemas(services).items()):
+    for event_type, schema in sorted(event_schemas(services, OF_THE_GATEWAY).items()):
         yield Artifact(CONTRACTS / "events" / f"{event_type}.json", _pretty(schema))
-    yield Artifact(CONTRACTS / "asyncapi.json", _pretty(asyncapi(services)))
+    yield Artifact(CONTRACTS / "asyncapi.json", _pretty(asyncapi(services, OF_THE_GATEWAY)))
 
 
 def stale(wanted: Sequence[Artifact]) -> list[Path]:

@@ -10,8 +10,11 @@ from rich.padding import Padding
 from rich.text import Text
 
 from clusters import signin
-from clusters.journey import JourneyBroken, Json, Step, journey
-from clusters.local import state
+from clusters.journeys.business import journey
+from clusters.journeys.door import Door, JourneyBroken, Json, Step
+from clusters.journeys.trust import journey as of_trust
+from clusters.local import letters, state
+from clusters.local.folder import locate
 from clusters.topology import BY_NAME, issuer_url
 from services.kit.language import Language, Words, is_french, spoken
 
@@ -27,8 +30,13 @@ def addresses() -> tuple[str, str]:
     return known.get("GATEWAY_URL", usual), known.get("ISSUER_URL", issuer)
 
 
-def run(*, as_json: bool) -> int:
-    """Walk the journey. Returns 0, or 1 when a step was not as promised."""
+def _letters() -> list[str]:
+    """The letters that the running province has written."""
+    return [letter.text for letter in letters.read(locate().path / "mail")]
+
+
+def run(*, trust: bool, as_json: bool) -> int:
+    """Walk the journey of a business, or that of trust. Returns 0, or 1 when a step was not as promised."""
     endpoint, issuer = addresses()
     console = Console(highlight=False)
 
@@ -39,7 +47,9 @@ def run(*, as_json: bool) -> int:
     broken = ""
     with httpx.Client(timeout=15) as http:
         try:
-            for step in journey(endpoint, http, sign_in, Language.FR if is_french() else Language.EN):
+            door = Door(endpoint, http, Language.FR if is_french() else Language.EN)
+            walked = of_trust(door, sign_in, _letters) if trust else journey(door, sign_in)
+            for step in walked:
                 steps.append(step)
                 if not as_json:
                     _show(console, step)
@@ -81,11 +91,32 @@ def _details(step: Step) -> list[str]:
             return [f"{p['accountNumber']:12} {_said(p['program'])}, {_said(p['state'])}" for p in answer["programs"]]
         case "inspection":
             return [f"{answer['scheduledFor']}, {_said(answer['status'])}"]
-        case _:
+        case "overview":
             return [
                 *_overview(answer["business"]),
                 *(s["name"]["in"] for s in answer["governmentService"]["standards"]),
             ]
+        case "delegates":
+            return [f"{answer['offeredAs']} → {answer['acceptedAs']}, {answer['ends'][:10]}"]
+        case "files":
+            return [f"{answer['business']['legalName']}, {answer['business']['businessNumber']}"]
+        case "sees" | "investigates":
+            return [_of(answer["sentence"])]
+        case "revokes" | "needs-code" | "purpose":
+            return [_of(answer["refused"])]
+        case "moves":
+            return [", ".join(answer["address"].values())]
+        case "asks":
+            return [f"{answer['reference']}, {answer['due']}"]
+        case "answered":
+            return [answer["answer"]]
+        case _:
+            return []
+
+
+def _of(text: Json) -> str:
+    """The half of a bilingual text that the terminal's user reads."""
+    return spoken(text["en"], text["fr"])
 
 
 def _overview(business: Json) -> list[str]:

@@ -33,18 +33,19 @@ PLAIN_EVERY_S = 2.0
 def run(source: str, file: Path, *, rejects: Path | None = None, as_json: bool = False) -> int:
     """Import a file into the service that takes its source. Returns the exit code."""
     from services.kit.imports import FileRefused, RejectsFile
+    from services.kit.migrate import NotMigrated
     from services.kit.settings import SettingMissing
 
     try:
         importer = find(source)
-        url = database_url(importer.service)
+        known = variables(importer.service)
         with ExitStack() as stack:
             sink = stack.enter_context(RejectsFile.open(rejects)) if rejects else None
             progress = stack.enter_context(_progress(file, sink))
-            report = asyncio.run(_import(importer, file, url, progress))
+            report = asyncio.run(_import(importer, file, known, progress))
     except FileRefused as refused:
         return _failed(spoken(refused.words.en, refused.words.fr))
-    except (SettingMissing, OSError) as problem:
+    except (SettingMissing, NotMigrated, OSError) as problem:
         return _failed(str(problem))
     sys.stdout.write(json.dumps(report.as_dict(), ensure_ascii=False) + "\n" if as_json else _told(report, rejects))
     return 0
@@ -65,10 +66,9 @@ def find(source: str) -> "Importer[Any]":
     return importer
 
 
-def database_url(service: str) -> str:
-    """A service's database: its variable, else that of the province that runs here. Raises FileRefused."""
+def variables(service: str) -> Mapping[str, str]:
+    """Where a service's database is said to be: the environment, else the province that runs here. Raises FileRefused."""
     from clusters.local import state
-    from services.kit import settings
     from services.kit.imports import FileRefused
 
     variable = BY_NAME[service].database_variable
@@ -79,23 +79,21 @@ def database_url(service: str) -> str:
             f"no database to import into: start the province (onedoor up) or set {variable}",
             f"aucune base où importer : démarrez la province (onedoor up) ou donnez {variable}",
         )
-    return settings.database_url(service, known)
+    return known
 
 
-async def _import(importer: "Importer[Any]", file: Path, url: str, progress: "_Progress") -> "Report":
-    import asyncpg
-    from sqlalchemy.exc import DBAPIError
+async def _import(importer: "Importer[Any]", file: Path, known: Mapping[str, str], progress: "_Progress") -> "Report":
+    from services.kit import database, migrate, settings
+    from services.kit.imports import import_file
 
-    from services.kit import database, migrate
-    from services.kit.imports import FileRefused, import_file
-
-    store = database.connect(url, f"import-{importer.service}", pool_size=2)
+    service = importer.service
+    url = settings.database_url(service, known)
+    if settings.migrates_at_start(service, known):
+        await migrate.bring_up(settings.migration_url(service, known), service)
+    else:
+        await migrate.require(url, service)
+    store = database.connect(url, f"import-{service}", pool_size=2)
     try:
-        try:
-            await migrate.upgrade(store.engine, importer.service)
-        except (asyncpg.PostgresError, DBAPIError) as problem:
-            why = str(problem).partition("\n")[0]
-            raise FileRefused(f"the database refuses: {why}", f"la base de données refuse : {why}") from None
         begun = time.perf_counter()
         report = await import_file(importer, file, store, progress)
         report.seconds = time.perf_counter() - begun

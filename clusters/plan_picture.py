@@ -23,11 +23,11 @@ def picture(explained: Explained) -> str:
     parts, ports, bottom = [], {}, TOP + LINE
     for number, wave in enumerate(waves):
         x, y = MARGIN + number * (WIDTH + GAP), TOP
-        parts.append(_line(x, TOP - 10, spoken(f"wave {number + 1}", f"vague {number + 1}"), "#555"))
+        parts.append(line(x, TOP - 10, spoken(f"wave {number + 1}", f"vague {number + 1}"), "#555"))
         for fetch in wave:
             lines = _lines(fetch)
             height = (len(lines) + 2) * LINE + 8
-            parts.append(_box(fetch, lines, x, y, height, colours[fetch.subgraph]))
+            parts.append(framed(_title(fetch), lines, x, y, colours[fetch.subgraph]))
             ports[fetch.id] = (x, y + height / 2)
             bottom = max(bottom, y + height)
             y += height + 24
@@ -39,7 +39,7 @@ def picture(explained: Explained) -> str:
     width = MARGIN * 2 + max(len(waves), 2) * (WIDTH + GAP) - GAP
     title = str(explained).partition("\n")[0]
     if not waves:
-        parts.append(_line(MARGIN, TOP, spoken("Nothing to fetch", "Rien à demander"), "#555"))
+        parts.append(line(MARGIN, TOP, spoken("Nothing to fetch", "Rien à demander"), "#555"))
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {bottom + MARGIN}" width="{width}" role="img" '
@@ -55,18 +55,28 @@ def picture(explained: Explained) -> str:
     )
 
 
-def _box(fetch: Fetch, lines: list[str], x: float, y: float, height: float, colour: str) -> str:
+def framed(title: str, lines: list[str], x: float, y: float, colour: str) -> str:
+    """A box of a title and of lines."""
+    height = (len(lines) + 2) * LINE + 8
+    text = "\n".join(line(x + 10, y + (row + 2) * LINE + 6, told, "#222") for row, told in enumerate(lines))
+    return (
+        f'<g><rect x="{x}" y="{y}" width="{WIDTH}" height="{height}" rx="4" fill="#fafafa" stroke="{colour}"/>'
+        f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{LINE + 5}" rx="4" fill="{colour}"/>'
+        f"{line(x + 10, y + LINE - 1, shortened(title), '#fff', bold=True)}\n{text}</g>"
+    )
+
+
+def shortened(text: str) -> str:
+    """A text that fits into a box."""
+    return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…"
+
+
+def _title(fetch: Fetch) -> str:
     title = f"{fetch.id}  {fetch.subgraph}"
     if fetch.defers:
         names = ", ".join(map(str, fetch.defers))
         title += spoken(f" (deferred: {names})", f" (différé\u00a0: {names})")
-    title = title if len(title) <= MOST_LETTERS else title[: MOST_LETTERS - 1] + "…"
-    text = "\n".join(_line(x + 10, y + (row + 2) * LINE + 6, line, "#222") for row, line in enumerate(lines))
-    return (
-        f'<g><rect x="{x}" y="{y}" width="{WIDTH}" height="{height}" rx="4" fill="#fafafa" stroke="{colour}"/>'
-        f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{LINE + 5}" rx="4" fill="{colour}"/>'
-        f"{_line(x + 10, y + LINE - 1, title, '#fff', bold=True)}\n{text}</g>"
-    )
+    return title
 
 
 def _link(begin: tuple[float, float], finish: tuple[float, float], colour: str) -> str:
@@ -78,7 +88,8 @@ def _link(begin: tuple[float, float], finish: tuple[float, float], colour: str) 
     )
 
 
-def _line(x: float, y: float, text: str, colour: str, *, bold: bool = False) -> str:
+def line(x: float, y: float, text: str, colour: str, *, bold: bool = False) -> str:
+    """A line of text."""
     weight = ' font-weight="bold"' if bold else ""
     return f'<text x="{x}" y="{y}" fill="{colour}"{weight} xml:space="preserve">{escape(text)}</text>'
 
@@ -90,9 +101,9 @@ def _lines(fetch: Fetch) -> list[str]:
         for e in described(fetch)["entities"]
     ]
     written = print_ast(parse(fetch.document, no_location=True)).splitlines()
-    asked = [line.removesuffix(" {") for line in written[2 if told else 1 :] if line.strip() != "}"]
-    told += [line[4 if told else 2 :] for line in asked]
+    asked = [text.removesuffix(" {") for text in written[2 if told else 1 :] if text.strip() != "}"]
+    told += [text[4 if told else 2 :] for text in asked]
     rest = len(told) - MOST_LINES
     if rest > 1:
         told = [*told[:MOST_LINES], spoken(f"… {rest} more lines", f"… encore {rest} lignes")]
-    return [line if len(line) <= MOST_LETTERS else line[: MOST_LETTERS - 1] + "…" for line in told]
+    return [shortened(text) for text in told]

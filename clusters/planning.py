@@ -1,13 +1,15 @@
 """`onedoor plan`: how the gateway would answer an operation, as text, for programs, or as a picture. Nothing is sent."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gateway.documents import Documents, hash_of
 from gateway.engine.plan import Plan
-from gateway.engine.supergraph import load_supergraph
+from gateway.engine.supergraph import Supergraph, load_supergraph
 from gateway.errors import Refused
 from gateway.incremental import Form
 from gateway.operations import Operations
@@ -21,15 +23,17 @@ class OperationRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """What becomes of an operation: its plan, in parts where it defers something, its cost, and the conditions that were taken
-    to be true for want of a value."""
+    """What becomes of an operation: its plan, in parts where it defers something, its cost, what it asks of the caller, of whom
+    it is taken that nothing is missing, and the conditions that were taken to be true for want of a value."""
 
     name: str
     document: str
     cost: float
     limit: float
+    asks: tuple[str, ...]
     assumed: tuple[str, ...]
     plan: Plan
+    supergraph: Supergraph
 
     def __str__(self) -> str:
         lines = [
@@ -38,6 +42,9 @@ class Explained:
                 f"{self.name}\u00a0: coût {self.cost:g}, au plus {self.limit:g}\u00a0; {_requests(self.plan)}",
             )
         ]
+        if self.asks:
+            asks = ", ".join(self.asks)
+            lines.append(spoken(f"asks of the caller: {asks}", f"demande à l’appelant\u00a0: {asks}"))
         if self.assumed:
             names = ", ".join(f"${name}" for name in self.assumed)
             lines.append(spoken(f"taken to be true: {names}", f"supposé vrai\u00a0: {names}"))
@@ -51,6 +58,7 @@ class Explained:
                 "document": self.document,
                 "cost": self.cost,
                 "limit": self.limit,
+                "asks": list(self.asks),
                 "assumed": list(self.assumed),
                 "waves": [[fetch.id for fetch in wave] for wave in self.plan.waves()],
                 "fetches": self.plan.described(),
@@ -65,15 +73,20 @@ def explain(supergraph: Path, file: Path, name: str | None, variables: str) -> E
 
     Raises OperationRefused, SupergraphRefused and OSError.
     """
-    limits, text = Limits(), file.read_text(encoding="utf-8")
-    operations = Operations(
-        load_supergraph(supergraph.read_text(encoding="utf-8")),
-        Documents({}, only_trusted=False),
-        limits,
-        remembered=1,
-        shows_schema=True,
-    )
-    given = _variables(variables)
+    held = load_supergraph(supergraph.read_text(encoding="utf-8"))
+    return planned(held, file.read_text(encoding="utf-8"), file.stem, name, _variables(variables))
+
+
+def planned(
+    supergraph: Supergraph,
+    text: str,
+    stem: str,
+    name: str | None = None,
+    given: Mapping[str, Any] = MappingProxyType({}),
+) -> Explained:
+    """Plan an operation of a text, which is called `stem` where it has no name. Raises OperationRefused."""
+    limits = Limits()
+    operations = Operations(supergraph, Documents({}, only_trusted=False), limits, remembered=1, shows_schema=True)
     try:
         operation = operations.find(text, name)
         values = {**operation.defaults, **given}
@@ -83,7 +96,8 @@ def explain(supergraph: Path, file: Path, name: str | None, variables: str) -> E
     except Refused as refused:
         language = Language.FR if is_french() else Language.EN
         raise OperationRefused("\n".join(map(_told, refused.errors("", language)))) from None
-    return Explained(operation.name or file.stem, hash_of(text), cost, limits.cost, assumed, variant.plan)
+    asks = tuple(map(str, operation.asks))
+    return Explained(operation.name or stem, hash_of(text), cost, limits.cost, asks, assumed, variant.plan, supergraph)
 
 
 def _variables(text: str) -> dict[str, Any]:

@@ -8,7 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from urllib.parse import quote
 
+from clusters import keys
+from clusters.credentials import password_file, seed_file
+from services.kit import roles
 from services.kit.language import spoken
 
 ROOT = Path(__file__).parent.parent
@@ -51,6 +55,10 @@ class Part:
         return f"{self.name.upper()}_DATABASE_URL"
 
     @property
+    def migration_variable(self) -> str:
+        return f"{self.name.upper()}_MIGRATION_DATABASE_URL"
+
+    @property
     def subgraph_variable(self) -> str:
         return f"SUBGRAPH_URL_{self.name.upper()}"
 
@@ -64,15 +72,18 @@ PARTS = (
     Part("information_referral", Kind.SERVICE, 8102, _STORES),
     Part("inspections", Kind.SERVICE, 8103, _STORES),
     Part("catalogue", Kind.SERVICE, 8104, _STORES),
+    Part("accounts", Kind.SERVICE, 8105, _STORES),
     Part("programs", Kind.SIMULATOR, 8110, ("nats",)),
-    Part("gateway", Kind.GATEWAY, 8000),
+    Part("gateway", Kind.GATEWAY, 8000, ("nats",)),
 )
+MAILS = "accounts"
 BY_NAME: Mapping[str, Part] = {part.name: part for part in PARTS}
 SERVICES = tuple(part for part in PARTS if part.kind is Kind.SERVICE)
 
 
-def environment(part: Part, where: Where, *, mode: str, host: str) -> dict[str, str]:
-    """The variables that a part is given, addresses taken from `where`. Data stores take none."""
+def environment(part: Part, where: Where, *, mode: str, host: str, credentials: Path) -> dict[str, str]:
+    """The variables that a part is given, addresses taken from `where`, what it signs in with from the folder of
+    `credentials.py`. Data stores take none."""
     if part.kind in (Kind.DATABASE, Kind.BROKER):
         return {}
     given = {
@@ -82,10 +93,23 @@ def environment(part: Part, where: Where, *, mode: str, host: str) -> dict[str, 
         "ISSUER_URL": issuer_url(where),
     }
     if part.kind is Kind.SERVICE:
-        given[part.database_variable] = database_url(part, where)
-    if part.kind in (Kind.SERVICE, Kind.SIMULATOR):
+        given["GATEWAY_KEYS"] = str(credentials / keys.PUBLIC)
+        given["AUDIT_KEYS"] = str(credentials / part.name / keys.AUDIT)
+        given["GRANT_KEYS"] = str(credentials / keys.GRANTS.public)
+        if part.name == keys.GRANTS.part:
+            given["GRANT_SIGNING_KEYS"] = str(credentials / keys.GRANTS.private)
+        given[part.subgraph_variable] = f"http://{where(part.name)}/graphql"
+        given[part.database_variable] = database_url(part, roles.APP, where, credentials)
+        given[part.migration_variable] = database_url(part, roles.MIGRATOR, where, credentials)
+    if part.name == MAILS:  # letters are files where nobody is to be written to
+        given["SMTP_URL"] = (credentials.parent / "mail").as_uri()
+    if part.kind in (Kind.SERVICE, Kind.SIMULATOR, Kind.GATEWAY):
         given["NATS_URL"] = f"nats://{where('nats')}"
+        given["NATS_SEED_FILE"] = str(seed_file(credentials, part.name))
+    if part.kind is Kind.ISSUER:
+        given["GATEWAY_ADDRESS"] = f"http://{where('gateway')}"
     if part.kind is Kind.GATEWAY:
+        given["SIGNING_KEYS"] = str(credentials / keys.PRIVATE)
         given["SUPERGRAPH"] = str(SUPERGRAPH)
         given["TRUSTED_DOCUMENTS"] = str(SUPERGRAPH.with_name("trusted-documents.json"))
         given |= {s.subgraph_variable: f"http://{where(s.name)}/graphql" for s in SERVICES}
@@ -97,9 +121,12 @@ def issuer_url(where: Where) -> str:
     return f"http://{where('issuer')}{REALM_PATH}"
 
 
-def database_url(service: Part, where: Where) -> str:
-    """A service's own database, named like the service."""
-    return f"postgresql://onedoor:onedoor@{where('postgres')}/{service.name}"
+def database_url(service: Part, kind: str, where: Where, credentials: Path) -> str:
+    """A service's own database, named like the service, for one of its roles."""
+    file = password_file(credentials, service.name, kind)
+    return (
+        f"postgresql://{roles.role(service.name, kind)}@{where('postgres')}/{service.name}?passfile={quote(str(file))}"
+    )
 
 
 def given_elsewhere(env: Mapping[str, str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import sys
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import uvicorn
@@ -19,9 +20,9 @@ from gateway.reload import Reloader
 from gateway.settings import Settings, gateway_settings
 from gateway.subgraphs import Addressless
 from gateway.websocket import WebSocketProtocol
-from services.kit import logs, tracing
+from services.kit import logs, production, tracing
 from services.kit.language import spoken
-from services.kit.settings import SettingMissing
+from services.kit.settings import Mode, SettingMissing
 
 
 class _Server(uvicorn.Server):
@@ -39,6 +40,8 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hung_up)
         self._background.add(asyncio.create_task(self._reloader.follow()))
+        if certificate := self._gateway.settings.certificate:
+            self._background.add(asyncio.create_task(certificate.follow()))
         pipe = self._gateway.settings.supervisor_pipe
         if pipe is not None:
             asyncio.get_running_loop().add_reader(pipe, self._orphaned, pipe)
@@ -84,7 +87,7 @@ def serve(settings: Settings | None = None) -> None:
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it can be heeded; its default is to die
     try:
-        settings = settings or gateway_settings()
+        settings = settings or _strict_settings()
         logs.configure("gateway", settings.log_level)
         if settings.workers > 1:
             Gateway(settings)  # so that what cannot be served is said once
@@ -110,15 +113,25 @@ def serve(settings: Settings | None = None) -> None:
         server_header=False,
         date_header=False,
         proxy_headers=False,  # nothing here reads the caller's address, so no forwarded one can be spoofed
+        timeout_keep_alive=75,  # above what proxies (60 s) and clients keep one for: who asks last is not met by our hanging up
         timeout_graceful_shutdown=math.ceil(settings.deadline_s) + 1,  # the slowest request still gets its answer
     )
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a socket is a file, and many systems start with 1,024
     sys.setswitchinterval(0.001)  # seconds that work on a thread may hold others up
+    if certificate := settings.certificate:
+        config.ssl_context_factory = lambda *_: certificate.context
     server = _Server(config, gateway)
     server.run(sockets)
     if not server.started:
         sys.exit(3)
+
+
+def _strict_settings() -> Settings:
+    """What the environment says, which in production must leave nothing out. Raises SettingMissing."""
+    production.require_of_gateway()
+    settings = gateway_settings()
+    return replace(settings, only_tls=settings.mode is Mode.PRODUCTION)
 
 
 def _end(code: int) -> NoReturn:

@@ -6,8 +6,8 @@ background. Stop: readiness turns 503, requests go on, then idle connections are
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, MutableMapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from fastapi import FastAPI, Request
@@ -17,20 +17,32 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from gateway import cross_site, ide, metrics, spans
+from gateway import backchannel_logout, cross_site, ide, metrics, spans
 from gateway.access_log import AccessLog
+from gateway.backchannel_logout import BackchannelLogout
+from gateway.callers import Callers
+from gateway.compiling import is_compiled
 from gateway.departures import Departures
-from gateway.documents import Documents, manifest
+from gateway.documents import Documents, Trusted, manifest
 from gateway.engine.supergraph import Supergraph, load_supergraph
 from gateway.exchange import Send
 from gateway.operations import Operations
 from gateway.pipeline import Pipeline
+from gateway.rate_limits import RateLimits
 from gateway.settings import Settings
+from gateway.signing import Signer
 from gateway.sockets import Sockets
 from gateway.subgraphs import Subgraphs
-from services.kit import faults, logs
+from gateway.watch import Watch
+from services.kit import faults, logs, tls
+from services.kit.broker import sign_in
+from services.kit.ended_sessions import SessionEnded
 from services.kit.settings import Mode
+from services.kit.tasks import end
 from services.kit.tokens import Keys, Verifier, http_source
+
+if TYPE_CHECKING:
+    from services.kit.session_stream import SessionStream
 
 _LOG = structlog.get_logger(__name__)
 
@@ -43,13 +55,20 @@ class Gateway:
     pipeline: Pipeline
 
     def __init__(self, settings: Settings) -> None:
-        """Raises OSError, SupergraphRefused, Addressless and ValueError: a gateway that cannot serve does not start."""
+        """Raises OSError, SettingMissing, SupergraphRefused, Addressless and ValueError: what cannot serve does not start."""
         self.settings = settings
-        self.keys = Keys(http_source(settings.issuer.jwks_url)) if settings.issuer else None
+        checks = tls.context(settings.authority) if settings.authority else None
+        self.keys = Keys(http_source(settings.issuer.jwks_url, checks)) if settings.issuer else None
         issuer, keys = settings.issuer, self.keys
-        self._verifier = Verifier(issuer, settings.audience, keys) if issuer and keys else None
+        verifier = Verifier(issuer, settings.audience, keys) if issuer and keys else None
+        self.callers = Callers(verifier, settings)
+        self.sessions: SessionStream | None = None
+        self._signed_in = sign_in("gateway", settings.nats_url or "", settings.nats_seed, settings.authority)
         self.departures = Departures()
         self.access_log = AccessLog(enabled=settings.log_level in ("DEBUG", "INFO"), traces=settings.traces)
+        self.signer = Signer(settings.signing_keys) if settings.signing_keys else None
+        self.rate_limits = RateLimits(settings.rates) if settings.rates else None
+        self.watch = Watch() if settings.nats_url else None
         self.draining = False
         self.documents = Documents({}, only_trusted=settings.only_trusted_documents)
         self.serve(load_supergraph(settings.supergraph.read_text(encoding="utf-8"), settings.contract))
@@ -60,7 +79,7 @@ class Gateway:
         nothing has changed."""
         settings, served = self.settings, getattr(self, "subgraphs", None)
         trusted = self._manifest()
-        subgraphs = Subgraphs(supergraph, settings, served)
+        subgraphs = Subgraphs(supergraph, settings, served, self.signer)
         operations = Operations(
             supergraph,
             self.documents,
@@ -72,7 +91,16 @@ class Gateway:
             metrics.forget(metrics.SUPERGRAPH, self.supergraph.id)
         self.documents.trusted = trusted
         self.supergraph, self.subgraphs = supergraph, subgraphs
-        self.pipeline = Pipeline(operations, subgraphs, self._verifier, settings, self.departures, self.access_log)
+        self.pipeline = Pipeline(
+            operations,
+            subgraphs,
+            self.callers,
+            settings,
+            self.departures,
+            self.access_log,
+            self.rate_limits,
+            self.watch,
+        )
         if served is not None:
             served.close(keep=subgraphs)
         metrics.SUPERGRAPH.labels(supergraph.id).set(1)
@@ -81,7 +109,7 @@ class Gateway:
         """Whether the manifest of trusted documents has changed since it was read. Raises OSError and ValueError."""
         return self.documents.trusted != self._manifest()
 
-    def _manifest(self) -> Mapping[str, str]:
+    def _manifest(self) -> Mapping[str, Trusted]:
         return manifest(self.settings.trusted_documents) if self.settings.trusted_documents else {}
 
     def drain(self) -> None:
@@ -89,19 +117,38 @@ class Gateway:
         self.draining = True
         metrics.DRAINING.set(1)
 
+    def end_session(self, ended: SessionEnded) -> None:
+        """Refuse a session's tokens from now on, here at once and elsewhere as soon as NATS takes the news."""
+        if self.sessions:
+            self.sessions.tell(ended)
+        else:
+            self.callers.ended.end(ended)
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keys are kept fresh while the block lasts; connections are closed after it."""
         background = [asyncio.create_task(self.departures.watch()), asyncio.create_task(metrics.keep_settled())]
+        if self.signer:
+            background.append(asyncio.create_task(self.signer.key.follow()))
         if self.keys:
             background.append(asyncio.create_task(self.keys.run()))
-        _LOG.info("ready", supergraph=self.supergraph.id, subgraphs=sorted(self.supergraph.subgraphs))
+        if self.settings.nats_url:
+            from services.kit.session_stream import SessionStream  # a client that nobody loads who has no use for it
+
+            self.sessions = SessionStream(self.settings.nats_url, self.callers.ended, **self._signed_in.options)
+            background += [asyncio.create_task(self.sessions.run()), asyncio.create_task(self.sessions.telling())]
+            if self.watch:
+                background.append(asyncio.create_task(self.watch.run(self.sessions.publish)))
+        _LOG.info(
+            "ready",
+            supergraph=self.supergraph.id,
+            subgraphs=sorted(self.supergraph.subgraphs),
+            compiled=is_compiled(),
+        )
         try:
             yield
         finally:
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+            await end(*background)
             self.subgraphs.close()
             self.access_log.flush()
             metrics.settle()
@@ -157,6 +204,11 @@ def _edge(gateway: Gateway) -> FastAPI:
         }
         return JSONResponse(body, 503 if gateway.draining else 200)
 
+    issuer, keys = gateway.settings.issuer, gateway.keys
+    if issuer and keys:
+        logout = BackchannelLogout(issuer, keys, gateway.settings.logout_clients, gateway.end_session)
+        app.add_route(backchannel_logout.ADDRESS, logout.__call__, methods=["POST"])
+
     @app.get("/metrics")
     async def scrape() -> Response:
         metrics.settle()
@@ -172,8 +224,8 @@ def _edge(gateway: Gateway) -> FastAPI:
 def _graphql(gateway: Gateway) -> ASGIApp:
     """The pipeline of the moment, and around it only what the settings ask for."""
 
-    async def pipeline(scope: Any, receive: Any, send: Any) -> None:
-        await gateway.pipeline(scope, receive, _closing(send) if gateway.draining else send)
+    def pipeline(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        return gateway.pipeline(scope, receive, _closing(send) if gateway.draining else send)
 
     door: ASGIApp = pipeline
     if gateway.settings.cors_origins:
@@ -182,7 +234,7 @@ def _graphql(gateway: Gateway) -> ASGIApp:
             allow_origins=sorted(gateway.settings.cors_origins),
             allow_methods=("GET", "POST"),
             allow_headers=cross_site.ALLOWED_HEADERS,
-            expose_headers=("x-request-id",),
+            expose_headers=("x-request-id", "www-authenticate"),
         )
     if gateway.settings.traces:
         door = spans.around(door)

@@ -18,7 +18,8 @@ ASKED_ABOUT = (
 )
 # What a page of an allowed origin may send along.
 ALLOWED_HEADERS = (
-    *("accept", "accept-language", "authorization", "content-type", "onedoor-explain"),
+    *("accept", "accept-language", "authorization", "content-type", "dpop"),
+    *("onedoor-authority", "onedoor-explain", "onedoor-purpose"),
     *("traceparent", "tracestate", "x-request-id"),
     *(name.decode() for name in ASKED_ABOUT),
 )

@@ -1,7 +1,8 @@
 """Documents that clients name by their SHA-256 instead of sending them: trusted ones, and those that clients have registered.
 
-Trusted documents come from a manifest (hash → text) that `onedoor compose` writes; where only they are accepted, everything
-else is refused before it is parsed. Others are registered by being sent once with their hash; the oldest are forgotten.
+Trusted documents come from a manifest that `onedoor compose` writes: by hash the text, or an object of the `text` and the
+`purposes` that it carries. Where only they are accepted, everything else is refused before it is parsed. Others are registered by
+being sent once with their hash; the oldest are forgotten.
 Source: GraphQL over HTTP, appendix on persisted documents (`documentId`); Apollo's automatic persisted queries, version 1.
 """
 
@@ -10,13 +11,14 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from gateway import faults as own
 from gateway.errors import Json, Refused
 from services.kit.language import Language
+from services.kit.purposes import purposes
 
 MOST_REGISTERED = 1_000
 LONGEST_REGISTERED = 16_384  # characters
@@ -28,7 +30,14 @@ def hash_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def manifest(path: Path) -> Mapping[str, str]:
+class Trusted(NamedTuple):
+    """A trusted document: its text, and the codes of the purposes for which it may be asked, none where any will do."""
+
+    text: str
+    purposes: tuple[str, ...] = ()
+
+
+def manifest(path: Path) -> Mapping[str, Trusted]:
     """The trusted documents of a file. Raises OSError, and ValueError naming an entry that is not what its hash says."""
     try:
         given = orjson.loads(path.read_bytes())
@@ -36,10 +45,23 @@ def manifest(path: Path) -> Mapping[str, str]:
         raise ValueError(f"{path} is not JSON: {error}") from None
     if not isinstance(given, dict):
         raise ValueError(f"{path} is no manifest of trusted documents: it must be an object of texts by SHA-256")
-    for name, text in given.items():
-        if not isinstance(text, str) or hash_of(text) != name:
-            raise ValueError(f"{path}: the text under {name[:80]} has another SHA-256")
-    return given
+    return {name: _trusted(path, name, entry) for name, entry in given.items()}
+
+
+def _trusted(path: Path, name: str, entry: object) -> Trusted:
+    """An entry of a manifest. Raises ValueError."""
+    match entry:
+        case str(text):
+            found = Trusted(text)
+        case {"text": str(text), "purposes": list(codes), **rest} if not rest:
+            found = Trusted(text, tuple(codes))
+        case _:
+            raise ValueError(f"{path}: under {name[:80]} stands neither a text nor a text with purposes")
+    if hash_of(found.text) != name:
+        raise ValueError(f"{path}: the text under {name[:80]} has another SHA-256")
+    if unknown := [code for code in found.purposes if code not in purposes()]:
+        raise ValueError(f"{path}: under {name[:80]} stand purposes that there are not: {unknown}")
+    return found
 
 
 def named(given: Mapping[str, Any]) -> str | None:
@@ -73,7 +95,7 @@ class NotFound(Refused):
 class Documents:
     """The documents that this process knows by hash."""
 
-    def __init__(self, trusted: Mapping[str, str], *, only_trusted: bool) -> None:
+    def __init__(self, trusted: Mapping[str, Trusted], *, only_trusted: bool) -> None:
         self.only_trusted = only_trusted
         self.trusted = trusted
         self._registered: OrderedDict[str, str] = OrderedDict()
@@ -84,10 +106,16 @@ class Documents:
             if hash_of(given) != name:
                 raise Refused(own.DOCUMENT_MISNAMED)
             return given
-        found = self.trusted.get(name) or self._registered.get(name)
+        trusted = self.trusted.get(name)
+        found = self._registered.get(name) if trusted is None else trusted.text
         if found is None:
             raise NotFound
         return found
+
+    def purposes(self, name: str) -> tuple[str, ...]:
+        """The purposes that the document of a hash carries."""
+        trusted = self.trusted.get(name)
+        return () if trusted is None else trusted.purposes
 
     def register(self, name: str, text: str) -> None:
         """Remember the text of a valid operation, unless it is long or only trusted ones are accepted."""

@@ -13,16 +13,22 @@ from services.kit.language import Language
 from services.kit.variables import Misfit
 
 Json = dict[str, Any]
+Headers = tuple[tuple[bytes, bytes], ...]
 
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 _QUOTED, _WORD = re.compile(r"'[^']*'"), re.compile(r"\w+")
 _OF_SHAPE = {fault.code: fault for fault in (own.UNEXPECTED_NULL, own.UNEXPECTED_VALUE)}
-_PASSED_ON = ("code", "text", "correlationId", "field", "service")
+_PASSED_ON = ("code", "text", "correlationId", "field", "service", "acrValues", "maxAge", "purposes", "act")
 
 
 class Refused(Exception):
     """The request as a whole cannot be answered. `in_graphql`: it is well-formed GraphQL over HTTP, and was understood
-    as far as being judged, so that a caller who wants application/json is told with status 200."""
+    as far as being judged, so that a caller who wants application/json is told with status 200. `headers` are the
+    answer's."""
+
+    headers: Headers = ()
+
+    challenge = b"Bearer"  # what a refusal with status 401 asks for, as the header WWW-Authenticate says it
 
     def __init__(self, fault: Fault, *, in_graphql: bool = False, **values: object) -> None:
         super().__init__(fault.code)
@@ -30,7 +36,9 @@ class Refused(Exception):
 
     def errors(self, request_id: str, language: Language) -> list[Json]:
         """What the caller is told."""
-        return [faults.as_error(self.fault, request_id, self.values, language=language)]
+        field = self.values.get("field")
+        at = field if isinstance(field, str) else None
+        return [faults.as_error(self.fault, request_id, self.values, language=language, field=at)]
 
 
 class Invalid(Refused):
@@ -85,9 +93,15 @@ def finished(error: Json, request_id: str, language: Language, *, candid: bool) 
     A service that speaks both languages is passed on as it is; of any other only the code is, and where `candid` its words.
     """
     extensions: Mapping[str, Any] = error.get("extensions") or {}
-    if _bilingual(extensions.get("text")):
-        told: Json = {"message": error["message"]}
+    if extensions.get("code") == faults.SIGNATURE_REFUSED.code:  # ours was, which is nothing that a caller can mend
+        name = str(extensions.get("service", "A service"))
+        told: Json = of_subgraph(own.SUBGRAPH_UNAVAILABLE, name, request_id, language)
+    elif _bilingual(extensions.get("text")):
+        told = {"message": error["message"]}
         told["extensions"] = {name: extensions[name] for name in _PASSED_ON if name in extensions}
+    elif "missing" in extensions and "service" not in extensions:  # a denial, as the owner of the data would tell it
+        values = {"scope": extensions["missing"]}
+        told = faults.as_error(faults.CATALOGUE[extensions["code"]], request_id, values, language=language)
     elif extensions.get("code") in _OF_SHAPE and "service" not in extensions:
         told = faults.as_error(_OF_SHAPE[extensions["code"]], request_id, language=language)
     else:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Awaitable, Callable, Container, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -10,9 +11,10 @@ import orjson
 from gateway import compression, cross_site, documents
 from gateway import faults as own
 from gateway.apart import Apart
-from gateway.errors import Refused
+from gateway.errors import Headers, Refused
 from gateway.incremental import MULTIPART, Form, accepted
 from services.kit import faults, logs
+from services.kit.context import Chosen
 from services.kit.language import negotiate
 from services.kit.tokens import Claims
 
@@ -21,9 +23,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-Headers = tuple[tuple[bytes, bytes], ...]
-
 NO_STORE: Headers = ((b"cache-control", b"no-store"),)
+LONGEST_ACCEPT = 1_000  # bytes that are looked at
 GRAPHQL = b"application/graphql-response+json"
 JSON = b"application/json"
 EVENTS = b"text/event-stream"
@@ -34,9 +35,12 @@ _ACCEPTED = {GRAPHQL: GRAPHQL, JSON: JSON, EVENTS: EVENTS, b"application/*": JSO
 class Exchange:
     """A request's headers, made sense of, the means to answer it, and what it took for logs and operators.
 
-    `claims` are those of its token; `cost` that of its operation; `codes` of the errors told; `sent` the bytes of its answer;
-    `events` how many results of a subscription were told; `fetches` the number of requests to each subgraph and their time in
-    seconds, side by side or not; `apart` does the work on its data once these are large.
+    `request_id` may be of the client's choice, for people and logs to find it by; `rid` is always our own, for what is evidence.
+    `document` is the hash of what is asked.
+
+    `claims` are those of its token; `chosen` is its purpose; `cost` that of its operation; `codes` of the errors told; `sent` the
+    bytes of its answer; `events` how many results of a subscription were told; `fetches` the number of requests to each subgraph
+    and their time in seconds, side by side or not; `apart` does the work on its data once these are large.
     """
 
     transport = "sse"  # by which subscriptions are answered
@@ -47,9 +51,11 @@ class Exchange:
             "_gzip",
             "_send",
             "apart",
+            "chosen",
             "claims",
             "codes",
             "cost",
+            "document",
             "events",
             "fetches",
             "headers",
@@ -57,22 +63,26 @@ class Exchange:
             "media_type",
             "method",
         ),
-        *("request_id", "scope", "sent"),
+        *("request_id", "rid", "scope", "sent"),
     )
 
     def __init__(self, scope: Scope, send: Send, compress_from: float = math.inf) -> None:
         self.scope, self._send, self._compress_from = scope, send, compress_from
         self.apart: Apart | None = None
         self.claims: Claims | None = None
+        self.chosen = Chosen()
         self.cost = 0.0
         self.codes: list[str] = []
         self.sent = self.events = 0
         self.fetches: dict[str, tuple[int, float]] = {}
         self.method: str = scope["method"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.request_id = logs.accept_request_id(self.headers.get(b"x-request-id", b"").decode("latin-1"))
+        chosen = self.headers.get(b"x-request-id")
+        self.rid = logs.accept_request_id(None)
+        self.request_id = self.rid if chosen is None else logs.accept_request_id(chosen.decode("latin-1"))
+        self.document = ""
         self.language = negotiate(self.headers.get(b"accept-language", b"").decode("latin-1"))
-        self.media_type = _media_type(self.headers.get(b"accept", b""))
+        self.media_type = _answered_as(self.headers.get(b"accept", b"")[:LONGEST_ACCEPT])
 
     def fetched(self, subgraph: str, seconds: float) -> None:
         """Note a request to a subgraph and how long it took."""
@@ -95,7 +105,7 @@ class Exchange:
             (b"content-type", media_type + b"; charset=utf-8"),
             (b"content-length", b"%d" % len(body)),
             (b"x-request-id", self.request_id.encode()),
-            (b"content-language", self.language.value.encode()),
+            (b"content-language", self.language.tag),
             (b"vary", b"Accept, Accept-Encoding, Accept-Language, Authorization"),
             *caching,
             *more,
@@ -112,11 +122,11 @@ class Exchange:
         status = 200 if refused.in_graphql and self.media_type != GRAPHQL else refused.fault.status
         self.codes = [refused.fault.code]
         body = orjson.dumps({"errors": refused.errors(self.request_id, self.language)})
-        more: tuple[tuple[bytes, bytes], ...] = ()
+        more = refused.headers
         if status == 405:
             more = ((b"allow", b"POST" if self.method == "GET" else b"GET, POST"),)
         elif status == 401:
-            more = ((b"www-authenticate", b"Bearer"),)
+            more = ((b"www-authenticate", refused.challenge),)
         await self.reply(status, body, more)
         return status
 
@@ -145,7 +155,7 @@ class Exchange:
         headers = [
             (b"content-type", form.value),
             (b"x-request-id", self.request_id.encode()),
-            (b"content-language", self.language.value.encode()),
+            (b"content-language", self.language.tag),
             (b"vary", b"Accept, Accept-Encoding, Accept-Language, Authorization"),
             *NO_STORE,
         ]
@@ -161,7 +171,7 @@ class Exchange:
             (b"content-type", EVENTS + b"; charset=utf-8"),
             (b"cache-control", b"no-store"),
             (b"x-request-id", self.request_id.encode()),
-            (b"content-language", self.language.value.encode()),
+            (b"content-language", self.language.tag),
         ]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
@@ -289,7 +299,7 @@ def _media_type(accept: bytes, forms: Mapping[bytes, bytes] = _ACCEPTED) -> byte
     if accept in forms:
         return forms[accept]
     best, found = 0.0, None
-    for part in accept[:1000].lower().split(b","):
+    for part in accept[:LONGEST_ACCEPT].lower().split(b","):
         media_type, _, parameters = part.partition(b";")
         form = forms.get(media_type.strip())
         weight = _weight(parameters)
@@ -298,6 +308,9 @@ def _media_type(accept: bytes, forms: Mapping[bytes, bytes] = _ACCEPTED) -> byte
     if found is None and forms is _ACCEPTED and accepted(accept) is not None:
         return MULTIPART
     return found
+
+
+_answered_as = lru_cache(maxsize=256)(_media_type)
 
 
 def _weight(parameters: bytes) -> float:

@@ -147,6 +147,18 @@ TOO_MANY_OPERATIONS = _fault(
     "At most {limit} operations may run on one WebSocket at a time. Complete one of them, or open another socket.",
     "Au plus {limit} opérations à la fois sur un même WebSocket. Terminez-en une, ou ouvrez un autre WebSocket.",
 )
+RATE_LIMITED = _fault(
+    "RATE_LIMITED",
+    429,
+    "Too much was asked in a short time. Wait {seconds} s, then try again; smaller operations cost less.",
+    "Trop a été demandé en peu de temps. Attendez {seconds} s, puis réessayez; de plus petites opérations coûtent moins.",
+)
+FIELD_RATE_LIMITED = _fault(
+    "RATE_LIMITED",
+    429,
+    "{field} may be asked {times} times in {period} s. Wait {seconds} s, then try again.",
+    "{field} peut être demandé {times} fois en {period} s. Attendez {seconds} s, puis réessayez.",
+)
 TOO_MANY_SOCKETS = _fault(
     "TOO_MANY_SOCKETS",
     503,
@@ -164,6 +176,25 @@ ORIGIN_REFUSED = _fault(
     403,
     "Pages of this origin may not open a WebSocket here. Ask the operator to add it to CORS_ORIGINS.",
     "Les pages de cette origine ne peuvent pas ouvrir de WebSocket ici. Demandez qu’elle soit ajoutée à CORS_ORIGINS.",
+)
+DPOP_REQUIRED = _fault(
+    "DPOP_REQUIRED",
+    401,
+    "Only a token that is bound to a key is taken here. Get one by DPoP (RFC 9449), and send it with a proof.",
+    "Seul un jeton lié à une clé est accepté ici. Obtenez-en un par DPoP (RFC 9449), et envoyez-le avec une preuve.",
+)
+PROOF_REFUSED = _fault(
+    "INVALID_DPOP_PROOF",
+    401,
+    "The proof in the header DPoP does not hold: {detail_en}. Make a new one for each request.",
+    "La preuve de l’en-tête DPoP ne tient pas : {detail_fr}. Faites-en une nouvelle à chaque requête.",
+)
+LOGOUT_REFUSED = _fault(
+    "LOGOUT_REFUSED",
+    400,
+    "This is not a logout token for this gateway. Send what the issuer has signed, as a form with logout_token, once.",
+    "Ce n’est pas un jeton de fin de session destiné à cette passerelle. Envoyez celui que l’émetteur a signé, "
+    "en formulaire sous logout_token, une seule fois.",
 )
 HTTP_MALFORMED = _fault(
     "BAD_REQUEST",

@@ -4,7 +4,8 @@
 @composeDirective. Source: Apollo Server, "Server-side caching": an operation may be kept as long as its least lasting field;
 root fields and fields of composite types last 0 s unless told otherwise, leaves as long as what holds them; one PRIVATE field
 makes the whole answer its caller's. Stricter here: a field that only some may see (@authenticated, @requiresScopes, @policy)
-is PRIVATE whatever it says, and nothing that is about people is kept or shared at all.
+is PRIVATE whatever it says, and nothing that is about people is kept or shared at all, but for facts of a public register
+(`@personalData(public: true)`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,6 @@ from graphql import (
     OperationDefinitionNode,
     SelectionSetNode,
     UnionTypeDefinitionNode,
-    parse,
     value_from_ast_untyped,
 )
 
@@ -31,7 +31,6 @@ from gateway.engine.api_schema import named_type
 from gateway.engine.normalise import wanted
 
 GUARDED = frozenset({"authenticated", "requiresScopes", "policy"})
-ENTITIES = "_entities"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,6 @@ class Hints:
             if isinstance(node, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode | UnionTypeDefinitionNode):
                 self._read(node)
         self.keeps = any(said.max_age_s for _, said in self._all())
-        self._personal = any(said.personal for _, said in self._all())
 
     def policy(
         self, document: DocumentNode, node: OperationDefinitionNode, conditions: Mapping[str, bool]
@@ -84,18 +82,6 @@ class Hints:
         if not found or not (shortest := min(age for age, _ in found)):
             return None
         return Policy(shortest, any(private for _, private in found))
-
-    def personal(self, request: str) -> bool:
-        """Whether a request to a subgraph selects anything about people, what the client never sees included."""
-        if not self._personal:
-            return False
-        (node,) = parse(request, no_location=True).definitions
-        assert isinstance(node, OperationDefinitionNode)  # noqa: S101 - requests to subgraphs have no fragments of a name
-        try:
-            list(self._ages(node.selection_set, "Query", 0, {}, {}))
-        except (_Personal, KeyError):
-            return True
-        return False
 
     def contradictions(self) -> Iterator[str]:
         """Fields about people that could be kept: a field that says so itself, or a leaf of something that does."""
@@ -170,9 +156,6 @@ class Hints:
         conditions: Mapping[str, bool],
     ) -> Iterator[tuple[int, bool]]:
         name = item.name.value
-        if name == ENTITIES and owner == "Query" and item.selection_set:
-            yield from self._ages(item.selection_set, owner, 0, fragments, conditions)
-            return
         owners = [o for o in (owner, *self._members.get(owner, ())) if name in self._fields.get(o, {})]
         if not owners:
             raise KeyError(name)
@@ -210,6 +193,6 @@ def _said(directives: tuple[DirectiveNode, ...] | None) -> _Said:
                 ages.append(max(int(arguments["maxAge"]), 0))
             private |= arguments.get("scope") == "PRIVATE"
             inherits |= bool(arguments.get("inheritMaxAge"))
-        personal |= name == "personalData"
+        personal |= name == "personalData" and not arguments.get("public")
         private |= name in GUARDED
     return _Said(min(ages, default=None), private, inherits, personal)

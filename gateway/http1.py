@@ -7,11 +7,13 @@ import asyncio
 import contextlib
 import ssl
 from collections import deque
-from typing import NamedTuple
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import httptools
+import msgspec
 
+Sign = Callable[[str, str, bytes], bytes]  # the header lines that sign a method, target and body
 IDLE_S = 4.0  # below uvicorn's keep-alive of 5 s, so that a pooled connection is seldom closed under a request
 
 
@@ -39,7 +41,7 @@ class Malformed(Exception):
     """What came is not HTTP."""
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """An HTTP answer: status and whole body."""
 
     status: int
@@ -49,15 +51,20 @@ class Answer(NamedTuple):
 class Origin:
     """One server and the connections to it. At most `connections` at once; up to `queued` requests wait for a free one."""
 
-    def __init__(self, url: str, connections: int, largest_bytes: int, queued: int) -> None:
-        """Raises ValueError for a URL that is not http or https."""
+    def __init__(
+        self, url: str, connections: int, largest_bytes: int, queued: int, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """An https server's certificate and name are checked with `tls`, else by whom the machine trusts.
+
+        Raises ValueError for a URL that is not http or https.
+        """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is not an http or https address")
         self.url = url
         self._closed = False
         self._host = parts.hostname
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._tls = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
         self._port = parts.port or (443 if self._tls else 80)
         self._largest = largest_bytes
         self._free = connections
@@ -69,13 +76,15 @@ class Origin:
         self._opening = f"POST {path} HTTP/1.1\r\nHost: {netloc}\r\nContent-Type: application/json\r\n".encode("ascii")
         self._head = self._opening + b"Accept: application/graphql-response+json, application/json\r\nContent-Length: "
 
-    async def post(self, body: bytes, headers: bytes, deadline: float, *, again: bool = True) -> Answer:
-        """Post a body with further header lines (each ended by CRLF). The deadline is in the loop's time.
+    async def post(
+        self, body: bytes, headers: bytes, deadline: float, *, again: bool = True, sign: Sign | None = None
+    ) -> Answer:
+        """Post a body with further header lines (each ended by CRLF), those of `sign` made for each time that it is sent. The
+        deadline is in the loop's time.
 
         A request that a stale pooled connection swallowed is sent once more, unless `again` is false: it may have been
         read. Raises Unreachable, TooSlow, Crowded, TooLarge and Malformed.
         """
-        request = b"%b%d\r\n%b\r\n%b" % (self._head, len(body), headers, body)
         if self._free > 0 and not self._waiting:
             self._free -= 1
         else:
@@ -84,12 +93,12 @@ class Origin:
         try:
             if connection is not None:
                 try:
-                    return await connection.exchange(request, deadline)
+                    return await connection.ask(self._request(body, headers, sign), deadline)
                 except Unreachable as error:
                     if not again or not error.unanswered:
                         raise
             connection = await self._connect(deadline)
-            return await connection.exchange(request, deadline)
+            return await connection.ask(self._request(body, headers, sign), deadline)
         finally:
             if connection is not None:
                 self._pool(connection)
@@ -97,6 +106,11 @@ class Origin:
                 self._leave()
             else:
                 self._free += 1
+
+    def _request(self, body: bytes, headers: bytes, sign: Sign | None) -> bytes:
+        if sign is not None:
+            headers += sign("POST", self.url, body)
+        return b"%b%d\r\n%b\r\n%b" % (self._head, len(body), headers, body)
 
     async def stream(self, body: bytes, headers: bytes, deadline: float) -> "Stream":
         """Post a body and follow an answer of open length, on a connection of its own. Raises Unreachable and TooSlow."""
@@ -159,9 +173,11 @@ class Origin:
         return None
 
     def _pool(self, connection: "_Connection") -> None:
-        if self._closed:
+        if (
+            self._closed or not connection.usable or connection.asked is not None
+        ):  # nobody waits for its answer any more
             connection.abort()
-        elif connection.usable:
+        else:
             connection.idle_since = connection.now()
             self._idle.append(connection)
 
@@ -183,8 +199,8 @@ class _Connection(asyncio.Protocol):
     """One connection: writes a request, collects the answer. httptools calls the `on_` methods."""
 
     __slots__ = (
-        *("_body", "_deadline", "_done", "_endless", "_largest", "_loop", "_parser", "_size", "_timed", "_timer"),
-        *("_transport", "idle_since", "now", "usable"),
+        *("_body", "_deadline", "_endless", "_largest", "_loop", "_parser", "_size", "_timed", "_timer"),
+        *("_transport", "asked", "idle_since", "now", "usable"),
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, largest_bytes: int) -> None:
@@ -192,7 +208,7 @@ class _Connection(asyncio.Protocol):
         self._largest = largest_bytes
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
-        self._done: asyncio.Future[Answer] | None = None
+        self.asked: asyncio.Future[Answer] | None = None  # who waits for what is to come
         self._body: list[bytes] = []
         self._size = 0
         self._endless = True
@@ -201,26 +217,19 @@ class _Connection(asyncio.Protocol):
         self.usable = False
         self.idle_since = 0.0
 
-    async def exchange(self, request: bytes, deadline: float) -> Answer:
-        """Send and await the answer; a deadline or a cancelled wait drops the connection.
+    def ask(self, request: bytes, deadline: float) -> "asyncio.Future[Answer]":
+        """Send; what is returned is the answer to come. A connection that still owes it is to be dropped.
 
         One timer serves many requests: it is set anew only for a deadline before its own, or when it has run.
         """
         assert self._transport is not None  # noqa: S101 - set by connection_made before anyone holds this object
-        self._done = done = self._loop.create_future()
+        self.asked = done = self._loop.create_future()
         self._body, self._size = [], 0
         self._deadline = deadline
         if self._timer is None or deadline < self._timed:
             self._set_timer()
         self._transport.write(request)
-        try:
-            answer: Answer = await done
-            return answer
-        except asyncio.CancelledError:
-            self.abort()
-            raise
-        finally:
-            self._done = None
+        return done
 
     def abort(self) -> None:
         """Drop the connection at once."""
@@ -233,7 +242,7 @@ class _Connection(asyncio.Protocol):
         self.usable = True
 
     def data_received(self, data: bytes) -> None:
-        if self._done is None:  # nobody asked: whatever this is, the connection is no longer understood
+        if self.asked is None:  # nobody asked: whatever this is, the connection is no longer understood
             self.abort()
             return
         self._size += len(data)
@@ -249,10 +258,10 @@ class _Connection(asyncio.Protocol):
         self.usable = False
         if self._timer is not None:
             self._timer.cancel()
-        if self._done is not None and not self._done.done():
+        if self.asked is not None and not self.asked.done():
             status = self._parser.get_status_code() if self._size else 0
             if status and self._endless and self._body:
-                self._done.set_result(Answer(status, b"".join(self._body)))
+                self.asked.set_result(Answer(status, b"".join(self._body)))
             else:
                 self._fail(Unreachable("connection ended", unanswered=self._size == 0))
 
@@ -270,12 +279,12 @@ class _Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status < 200:  # an interim answer: the real one follows
             return
-        self.usable = self.usable and self._parser.should_keep_alive()
-        if not self.usable:
+        done, self.asked = self.asked, None
+        if done is None or not self._parser.should_keep_alive():
             self.abort()
-        if self._done is not None and not self._done.done():
+        if done is not None and not done.done():
             body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-            self._done.set_result(Answer(status, body))
+            done.set_result(Answer(status, body))
 
     def _set_timer(self) -> None:
         if self._timer is not None:
@@ -285,15 +294,15 @@ class _Connection(asyncio.Protocol):
 
     def _expire(self) -> None:
         self._timer = None
-        if self._done is not None:
+        if self.asked is not None:
             if self._deadline > self._timed:
                 self._set_timer()
             else:
                 self._fail(TooSlow())
 
     def _fail(self, error: Exception) -> None:
-        if self._done is not None and not self._done.done():
-            self._done.set_exception(error)
+        if self.asked is not None and not self.asked.done():
+            self.asked.set_exception(error)
         self.abort()
 
 
@@ -305,6 +314,7 @@ class Stream(asyncio.Protocol):
     def __init__(self) -> None:
         self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.is_events = False
+        self.status = 0
         self._parser = httptools.HttpResponseParser(self)
         self._parts: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._waiting = 0  # bytes
@@ -350,6 +360,7 @@ class Stream(asyncio.Protocol):
             self.is_events = value.lower().startswith(b"text/event-stream")
 
     def on_headers_complete(self) -> None:
+        self.status = self._parser.get_status_code()
         if not self.begun.done():
             self.begun.set_result(None)
 

@@ -7,42 +7,26 @@ Sources: RFC 9112 (HTTP/1.1); the ASGI specification, HTTP 2.3.
 """
 
 import asyncio
-import http
 from collections import deque
-from collections.abc import MutableMapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
 import httptools
 import orjson
-import structlog
 from uvicorn.config import Config
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from gateway import faults as own
 from gateway.hanging_up import hang_up
+from gateway.http_turn import STATUS_LINES, Turn
 from services.kit import faults, logs
 from services.kit.faults import Fault
 
-Message = MutableMapping[str, Any]
-
 LARGEST_HEAD = 65_536  # bytes of the address and the header lines
 SHORT = 256  # bytes of an address that is remembered with its parts
-BUFFERED = 65_536  # bytes of a body that may wait for the application before reading pauses
 REQUEST_S = 30.0  # from a request's first byte to its last
-_DISCONNECTED = {"type": "http.disconnect"}
-_BODILESS = frozenset({204, 304})
-_LOG = structlog.get_logger(__name__)
-
-
-def _status_line(status: int) -> bytes:
-    known = status in http.HTTPStatus._value2member_map_
-    return f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase if known else ''}\r\n".encode("ascii")
-
-
-_STATUS_LINES = {status: _status_line(status) for status in range(200, 600)}
 
 
 def _target(url: bytes) -> tuple[str, bytes, bytes]:
@@ -74,8 +58,8 @@ class Connection(asyncio.Protocol):
         self.transport: Any = None
         self.writable: asyncio.Event | None = None  # there while the client reads too slowly
         self._timer: asyncio.TimerHandle | None = None
-        self._turn: _Turn | None = None  # the one that is answered, or was last
-        self._ahead: deque[_Turn] = deque()
+        self._turn: Turn | None = None  # the one that is answered, or was last
+        self._ahead: deque[Turn] = deque()
         self._paused = False
         self._begin()
 
@@ -84,7 +68,7 @@ class Connection(asyncio.Protocol):
         self._parser: Any = httptools.HttpRequestParser(self)
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)  # what was asked before is still answered
         self._since = self.loop.time()  # when the client's time began: for a request, or for the rest of one
-        self._part_of: _Turn | None = None  # the one whose body is being read
+        self._part_of: Turn | None = None  # the one whose body is being read
         self._in_head, self._head_bytes = False, 0
         self._url, self._headers = b"", list[tuple[bytes, bytes]]()
 
@@ -94,8 +78,14 @@ class Connection(asyncio.Protocol):
         """A client is there."""
         self.transport = transport
         self._state.connections.add(self)  # type: ignore[arg-type] # it wants no more of it than `shutdown`
-        self._ends = get_local_addr(transport), get_remote_addr(transport)
-        self._scheme = "https" if is_ssl(transport) else "http"
+        self._scope: dict[str, Any] = {  # what all its requests have in common
+            "type": "http",
+            "asgi": {"version": self._config.asgi_version, "spec_version": "2.3"},
+            "scheme": "https" if is_ssl(transport) else "http",
+            "root_path": "",
+            "server": get_local_addr(transport),
+            "client": get_remote_addr(transport),
+        }
         self._timer = self.loop.call_later(self._idle_s, self._look)
 
     def connection_lost(self, _: Exception | None) -> None:
@@ -167,25 +157,13 @@ class Connection(asyncio.Protocol):
             return
         version = parser.get_http_version()
         path, raw_path, query = (_known_target if len(self._url) < SHORT else _target)(self._url)
-        server, client = self._ends
-        scope = {
-            "type": "http",
-            "asgi": {"version": self._config.asgi_version, "spec_version": "2.3"},
-            "http_version": version,
-            "method": parser.get_method().decode("ascii"),
-            "scheme": self._scheme,
-            "path": path,
-            "raw_path": raw_path,
-            "query_string": query,
-            "root_path": "",
-            "headers": self._headers,
-            "server": server,
-            "client": client,
-            "state": self._app_state.copy(),
-        }
+        scope = self._scope.copy()
+        scope["http_version"], scope["method"] = version, parser.get_method().decode("ascii")
+        scope["path"], scope["raw_path"], scope["query_string"] = path, raw_path, query
+        scope["headers"], scope["state"] = self._headers, self._app_state.copy()
         self._headers = []  # trailers are not headers
         keeps_alive = version != "1.0" and parser.should_keep_alive()
-        turn = self._part_of = _Turn(self, scope, keeps_alive)
+        turn = self._part_of = Turn(self, scope, keeps_alive)
         if self._turn is None or self._turn.complete:
             self._start(turn)
         else:
@@ -206,12 +184,12 @@ class Connection(asyncio.Protocol):
 
     # -- what it does
 
-    def _start(self, turn: "_Turn") -> None:
+    def _start(self, turn: Turn) -> None:
         self._turn = turn
         turn.task = self.loop.create_task(turn.run(self._config.loaded_app))
         self._state.tasks.add(turn.task)
 
-    def ended(self, turn: "_Turn") -> None:
+    def ended(self, turn: Turn) -> None:
         """A request has been answered whole."""
         self._state.total_requests += 1
         if not turn.keeps_alive:
@@ -224,7 +202,7 @@ class Connection(asyncio.Protocol):
         if self._paused:
             self.resume_reading()
 
-    def forget(self, turn: "_Turn") -> None:
+    def forget(self, turn: Turn) -> None:
         """Its task is done; if it has not answered whole, it never will."""
         self._state.tasks.discard(turn.task)
         if not (turn.complete or turn.left):
@@ -269,8 +247,10 @@ class Connection(asyncio.Protocol):
         """End the connection, and say why unless an answer has begun. The client's language is not known: both are told."""
         if self._turn is None or self._turn.complete or not self._turn.begun:
             body = orjson.dumps({"errors": [faults.as_error(fault, logs.accept_request_id(None))]})
-            head = b"content-type: application/json; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-            self.transport.write(_STATUS_LINES[fault.status] + head % len(body) + body)
+            head = (
+                b"\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+            )
+            self.transport.write(STATUS_LINES[fault.status] + head % len(body) + body)
         if self._turn is not None:
             self._turn.leave()
         hang_up(self.transport, self.loop)
@@ -302,152 +282,3 @@ class Connection(asyncio.Protocol):
 
 class _TooLarge(Exception):
     """A head is larger than allowed."""
-
-
-class _Turn:
-    """One request and its answer: what the application receives and sends."""
-
-    __slots__ = (
-        *("_body", "_chunked", "_connection", "_head", "_length", "_scope", "_told", "_waiting", "_whole"),
-        *("complete", "keeps_alive", "left", "started", "task"),
-    )
-
-    def __init__(self, connection: Connection, scope: Message, keeps_alive: bool) -> None:
-        self._connection, self._scope, self.keeps_alive = connection, scope, keeps_alive
-        self.task: asyncio.Task[None] | None = None
-        self._waiting: list[asyncio.Future[None]] = []
-        self._body = b""
-        self._whole = self._told = False
-        self.started = self.complete = self.left = False
-        self._head = b""  # of the answer, as long as it waits to be written with the body
-        self._length: int | None = None  # bytes of the answer's body that are to come, if that was said
-        self._chunked = False
-
-    async def run(self, app: Any) -> None:
-        """Let the application answer. Its failure is told as such, or by a broken answer if it had begun."""
-        try:
-            await app(self._scope, self._receive, self._send)
-        except Exception:
-            _LOG.exception("fault")
-        finally:
-            self._connection.forget(self)
-
-    # -- from the connection
-
-    def feed(self, body: bytes) -> None:
-        """A piece of the request's body has come."""
-        if self.complete:  # it was answered without
-            return
-        self._body = self._body + body if self._body else body
-        if len(self._body) > BUFFERED:
-            self._connection.pause_reading()
-        if self._waiting:
-            self._wake()
-
-    def end_body(self) -> None:
-        """The request's body is whole."""
-        self._whole = True
-        if self._waiting:
-            self._wake()
-
-    @property
-    def begun(self) -> bool:
-        """Whether the client has got a part of an answer."""
-        return self.started and not self._head
-
-    def leave(self) -> None:
-        """The client is gone, or is let go."""
-        self.left = True
-        self._wake()
-
-    def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
-
-    # -- from the application
-
-    async def _receive(self) -> Message:
-        if not (self._whole or self.started or self.left) and self._expects():
-            self._connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        while True:
-            if self.left or self.complete:
-                return _DISCONNECTED.copy()
-            if self._body or (self._whole and not self._told):
-                body, self._body, self._told = self._body, b"", self._whole
-                if not self._whole:
-                    self._connection.resume_reading()
-                return {"type": "http.request", "body": body, "more_body": not self._whole}
-            future = self._connection.loop.create_future()
-            self._waiting.append(future)
-            await future
-
-    def _expects(self) -> bool:
-        return not self._body and any(
-            n == b"expect" and v.lower() == b"100-continue" for n, v in self._scope["headers"]
-        )
-
-    async def _send(self, message: Message) -> None:
-        """Raises RuntimeError for a message out of order and for an answer that HTTP does not allow."""
-        connection = self._connection
-        if connection.writable is not None:
-            await connection.writable.wait()
-        if self.left:
-            return
-        if not self.started:
-            if message["type"] != "http.response.start":
-                raise RuntimeError(f"{message['type']} before http.response.start")
-            self._begin_answer(message["status"], message.get("headers", ()))
-            return
-        if message["type"] != "http.response.body" or self.complete:
-            raise RuntimeError(f"{message['type']} out of order")
-        body, more = message.get("body", b""), message.get("more_body", False)
-        if self._length is not None:
-            self._length -= len(body)
-            if self._length < 0 or (self._length and not more):
-                raise RuntimeError("the body is not as long as its content-length says")
-            written = body
-        elif self._chunked:
-            written = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            if not more:
-                written += b"0\r\n\r\n"
-        else:
-            written = body
-        if self._scope["method"] == "HEAD":
-            written = b""
-        if self._head:
-            written, self._head = self._head + written, b""
-        if written:
-            connection.transport.write(written)
-        if not more:
-            self.complete = True
-            if self._waiting:
-                self._wake()
-            connection.ended(self)
-
-    def _begin_answer(self, status: int, headers: Any) -> None:
-        lines = [_STATUS_LINES[status]]
-        for name, value in headers:
-            if name == b"content-length":
-                self._length = int(value)
-            elif name == b"connection" and b"close" in value.lower():
-                self.keeps_alive = False
-                continue
-            lines.append(b"%b: %b\r\n" % (name, value))
-        if self._length is None and status not in _BODILESS and self._scope["method"] != "HEAD":
-            if self._scope["http_version"] == "1.1":
-                self._chunked = True
-                lines.append(b"transfer-encoding: chunked\r\n")
-            else:
-                self.keeps_alive = False
-        if not self.keeps_alive:
-            lines.append(b"connection: close\r\n")
-        head = b"".join(lines)
-        if head.count(b"\r") != len(lines) or head.count(b"\n") != len(lines) or b"\0" in head:
-            raise RuntimeError("a header line holds a control character")
-        self.started = True
-        if self._length is None:  # what comes may take a while
-            self._connection.transport.write(head + b"\r\n")
-        else:
-            self._head = head + b"\r\n"

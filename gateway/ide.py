@@ -58,7 +58,7 @@ def beside(
         head = [
             (b"content-type", b"text/html; charset=utf-8"),
             (b"content-length", b"%d" % len(pages[language])),
-            (b"content-language", language.value.encode()),
+            (b"content-language", language.tag),
             (b"content-security-policy", POLICY.encode()),
             (b"vary", b"Accept, Accept-Language"),
             (b"cache-control", b"no-store"),

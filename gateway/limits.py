@@ -33,7 +33,9 @@ NAMES: Mapping[str, Words] = MappingProxyType(
         "deferred": Words("deferred fragments, spread out", "fragments différés, développés"),
         "comparisons": Words("comparisons of repeated fields", "comparaisons de champs répétés"),
         "cost": Words("cost", "coût"),
-        "ways": Words("ways to answer it", "façons d’y répondre"),
+        "rate": Words("cost at once", "coût à la fois"),
+        "times": Words("times that one field is asked", "fois que le même champ est demandé"),
+        "planning": Words("steps of planning", "étapes de planification"),
     }
 )
 

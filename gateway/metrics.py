@@ -37,6 +37,9 @@ SUBGRAPH_DURATION = Histogram("onedoor_subgraph_seconds", "Time a subgraph took"
 SUPERGRAPH = Gauge("onedoor_supergraph", "1 for the supergraph that is served", ("id",), multiprocess_mode="livemax")
 RELOADS = Counter("onedoor_supergraph_reloads", "Looks at a changed supergraph file, by what came of it", ("outcome",))
 COST = Counter("onedoor_operation_cost", "Cost of the operations that were run, by operation", ("operation",))
+RATE_LIMITED = Counter(
+    "onedoor_rate_limited", "Requests refused for their rate: of an identity, an address or a field", ("limit",)
+)
 SUBSCRIPTIONS = Gauge(
     "onedoor_subscriptions", "Subscriptions that are open", ("transport",), multiprocess_mode="livesum"
 )

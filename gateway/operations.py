@@ -1,12 +1,13 @@
 """Operations made ready: text parsed, validated, held to the limits and planned once, then remembered (bounded).
 
-A plan belongs to an operation and to the values of the Boolean variables that its @skip and @include name; each such
-variant is planned when it is first asked for.
+A plan belongs to an operation, to the values of the Boolean variables that its @skip and @include name, and to those things that
+its fields ask of the caller in vain; each such variant is planned when it is first asked for.
 """
 
 import zlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from graphql import (
@@ -31,19 +32,23 @@ from graphql import (
 from graphql.validation.rules import overlapping_fields_can_be_merged
 
 from gateway import faults as own
-from gateway import limits, metrics
+from gateway import limits, metrics, rights
 from gateway.cost import Price, price
 from gateway.documents import Documents, hash_of
+from gateway.engine.access import Access
 from gateway.engine.defer import Defers
 from gateway.engine.normalise import condition_variables
 from gateway.engine.plan import Plan
-from gateway.engine.planner import MOST_WAYS, NoResolvablePath, TooManyWays, plan_operation
+from gateway.engine.planner import MOST_STEPS, NoResolvablePath, TooManyWays, plan_operation
 from gateway.engine.projection import Projection
 from gateway.engine.supergraph import Supergraph
 from gateway.errors import Invalid, Refused, Unfit
+from gateway.field_rates import Counted, FieldRates
 from gateway.hints import Hints, Policy
 from gateway.incremental import Form
 from gateway.limits import OverLimit
+from gateway.personal import Exposed, Personal
+from gateway.rights import Denied
 from gateway.settings import Limits
 from gateway.weights import Weights
 from services.kit import faults
@@ -60,10 +65,20 @@ _META = ("__schema", "__type")
 class Variant:
     """An operation for given values of its conditions: what it costs, how it is fetched and how its answer looks."""
 
-    __slots__ = ("plan", "policy", "price", "projection")
+    __slots__ = ("counted", "exposed", "plan", "policy", "price", "projection")
 
-    def __init__(self, plan: Plan, projection: Projection, price: Price, policy: Policy | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        projection: Projection,
+        price: Price,
+        counted: Counted,
+        exposed: Exposed,
+        policy: Policy | None = None,
+    ) -> None:
         self.plan, self.projection, self.price, self.policy = plan, projection, price, policy
+        self.exposed = exposed  # what it tells about people
+        self.counted = counted  # the fields whose owners say how often a caller may ask them
 
 
 class Operation:
@@ -74,8 +89,12 @@ class Operation:
         supergraph: Supergraph,
         weights: Weights,
         hints: Hints,
+        rates: FieldRates,
+        access: Access,
+        personal: Personal,
         bounds: Limits,
         document_hash: str,
+        purposes: Sequence[str],
         document: DocumentNode,
         node: OperationDefinitionNode,
         *,
@@ -86,10 +105,13 @@ class Operation:
         self.document_hash = document_hash
         self.spent = metrics.cost_of(self.name)
         self._supergraph, self._weights, self._hints, self._bounds = supergraph, weights, hints, bounds
+        self._rates, self._access, self._personal = rates, access, personal
+        self.purposes = purposes  # that a trusted document carries
+        self.asks = access.asked(document, node)  # what some of its fields ask of the caller
         self._document, self._node, self._suggest = document, node, suggest
         self.conditions = condition_variables(document)
         self.defers = self.kind != "subscription" and limits.names(document, "defer")
-        self._variants: dict[tuple[tuple[bool, ...], frozenset[str], Form | None], Variant] = {}
+        self._variants: dict[tuple[tuple[bool, ...], frozenset[str], Form | None, Denied], Variant] = {}
 
     def coerced(self, given: dict[str, Any]) -> dict[str, Any]:
         """The variables' values as the schema understands them. Raises Invalid BAD_USER_INPUT."""
@@ -109,9 +131,14 @@ class Operation:
         return {d.variable.name.value: value_from_ast_untyped(d.default_value) for d in definitions if d.default_value}
 
     def variant(
-        self, values: Mapping[str, Any], labels: frozenset[str] = frozenset(), form: Form | None = None
+        self,
+        values: Mapping[str, Any],
+        labels: frozenset[str] = frozenset(),
+        form: Form | None = None,
+        denied: Denied = (),
     ) -> tuple[Variant, float]:
-        """The plan and the projection for coerced variables while some labels of progressive @overrides hold, and the cost.
+        """The plan and the projection for coerced variables while some labels of progressive @overrides hold, and the cost;
+        without the fields for which the caller does not meet what the operation `asks`, and is `denied`.
 
         With a form, of an answer in parts; without, nothing is deferred. A condition without a value holds: it can only be
         that of a @defer. Raises Refused when no subgraph can resolve a field, OverLimit when it costs too much.
@@ -121,12 +148,12 @@ class Operation:
             names = ", ".join(name for name, value in decided.items() if value is None)
             told = {"detail_en": f"${names} decides about a field and is null", "detail_fr": f"${names} est nul"}
             raise Refused(faults.BAD_USER_INPUT, in_graphql=True, **told)
-        key = tuple(decided.values()), labels, form
+        key = tuple(decided.values()), labels, form, denied
         found = self._variants.get(key)
         if found is None:
             if len(self._variants) >= MOST_VARIANTS:
                 self._variants.clear()
-            found = self._variants[key] = self._plan(decided, labels, form)
+            found = self._variants[key] = self._plan(decided, labels, form, denied)
         cost = found.price if isinstance(found.price, float) else self._afforded(found.price(values))
         return found, cost
 
@@ -135,26 +162,33 @@ class Operation:
             raise OverLimit("cost", self._bounds.cost, cost)
         return cost
 
-    def _plan(self, conditions: dict[str, bool], labels: frozenset[str], form: Form | None) -> Variant:
+    def _plan(self, conditions: dict[str, bool], labels: frozenset[str], form: Form | None, denied: Denied) -> Variant:
         cost = price(self._weights, self._document, self._node, conditions, self._bounds.list_size)
         if isinstance(cost, float):
             self._afforded(cost)
         try:
-            defers = None if form is None else Defers(conditions)
+            defers, denials = None if form is None else Defers(conditions), self._access.denials(dict(denied))
             with metrics.PLANNING.time():
-                plan = plan_operation(self._supergraph, self._document, self._node, conditions, labels, defers)
+                plan = plan_operation(self._supergraph, self._document, self._node, conditions, labels, defers, denials)
         except NoResolvablePath as error:
             raise Refused(own.NO_PLAN, in_graphql=True, detail=str(error)) from None
         except TooManyWays:
-            raise OverLimit("ways", MOST_WAYS) from None
+            raise OverLimit("planning", MOST_STEPS) from None
         schema, repeats = self._supergraph.api_schema, form is Form.SPEC_2022
-        projection = Projection(schema, self._document, self._node, conditions, defers, repeats=repeats)
+        projection = Projection(
+            schema, self._document, self._node, conditions, defers, repeats=repeats, denials=denials
+        )
+        counted = self._rates.of(self._document, self._node, conditions)
+        plan = replace(plan, fetches=self._personal.narrowed(plan.fetches))
+        exposed = self._personal.exposed(plan.fetches)
         if plan.defers:
-            return Variant(plan, projection, cost)
+            return Variant(plan, projection, cost, counted, exposed)
         policy = self._hints.policy(self._document, self._node, conditions)
-        if policy and (projection.introspects or any(self._hints.personal(f.document) for f in plan.fetches)):
+        if policy and (projection.introspects or exposed.categories):
             policy = None
-        return Variant(plan, projection, cost, policy)
+        if policy and self.asks:
+            policy = replace(policy, private=True)
+        return Variant(plan, projection, cost, counted, exposed, policy)
 
     def introspected(self, given: dict[str, Any]) -> dict[str, Any]:
         """What the operation asks of the schema itself, by response key. Source: GraphQL specification, section 4."""
@@ -172,6 +206,10 @@ class Operations:
         self.supergraph, self._documents = supergraph, documents
         self._weights = Weights(supergraph.document, supergraph.api_schema)
         self._hints = Hints(supergraph.document)
+        self._rates = FieldRates(supergraph.document)
+        self._access = Access(supergraph)
+        self._personal = Personal(supergraph.document)
+        rights.tell_unknown(self._access)
         self._bounds, self._most, self._suggest = bounds, remembered, shows_schema
         self._rules = specified_rules if shows_schema else (*specified_rules, NoSchemaIntrospectionCustomRule)
         self._known: OrderedDict[tuple[str, str | None], Operation] = OrderedDict()
@@ -230,8 +268,12 @@ class Operations:
             self.supergraph,
             self._weights,
             self._hints,
+            self._rates,
+            self._access,
+            self._personal,
             self._bounds,
             document_hash,
+            self._documents.purposes(document_hash),
             document,
             node,
             suggest=self._suggest,

@@ -11,10 +11,11 @@ from typing import Any
 
 import structlog
 
-from gateway import errors, explain, incremental, metrics, spans, subscriptions
+from gateway import errors, explain, incremental, metrics, purposes, rights, spans, subscriptions
 from gateway import faults as own
 from gateway.access_log import AccessLog
 from gateway.apart import Apart
+from gateway.callers import Callers
 from gateway.departures import ClientLeft, Departures
 from gateway.engine.delivery import Delivery, Part
 from gateway.engine.execution import Execution, Request
@@ -23,15 +24,16 @@ from gateway.errors import Refused
 from gateway.exchange import NO_STORE, Asked, Exchange, Receive, Scope, Send, read
 from gateway.incremental import Form
 from gateway.operations import Operation, Operations, Variant
+from gateway.rate_limits import RateLimits
 from gateway.responses import Responses
 from gateway.settings import Settings
+from gateway.signing import names_an_authority, read_choices
 from gateway.subgraphs import Large, NoAnswer, Subgraphs, forwarded
+from gateway.watch import Watch
 from services.kit import faults, logs
 from services.kit.language import request_language
-from services.kit.tokens import TokenRefused, Verifier, bearer
 
 Json = dict[str, Any]
-_NO_STREAM: Json = {}
 CLIENT_LEFT = 499  # as nginx counts it; nobody sees this status
 _LOG = structlog.get_logger(__name__)
 
@@ -43,16 +45,19 @@ class Pipeline:
         self,
         operations: Operations,
         subgraphs: Subgraphs,
-        verifier: Verifier | None,
+        callers: Callers,
         settings: Settings,
         departures: Departures,
         access_log: AccessLog,
+        rate_limits: RateLimits | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        self._operations, self._subgraphs, self._verifier, self._settings = operations, subgraphs, verifier, settings
+        self._operations, self._subgraphs, self._settings = operations, subgraphs, settings
+        self.identify, self._ended = callers.identify, callers.ended
         self._departures = departures
         self._responses = Responses(settings.response_cache_bytes)
         self._origins = frozenset(origin.encode() for origin in settings.cors_origins)
-        self._access_log = access_log
+        self._access_log, self._rate_limits, self._watch = access_log, rate_limits, watch
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         return self.serve(Exchange(scope, send, self._settings.compress_from_bytes), receive)
@@ -65,9 +70,13 @@ class Pipeline:
         name, kind, document = "", "", None
         try:
             asked = await read(exchange, receive, self._settings.limits.body_bytes, self._origins)
+            read_choices(exchange)
             await self.identify(exchange)
+            if self._rate_limits is not None:
+                self._rate_limits.admit(exchange, len(asked.text))
             operation = self._operations.find(asked.text, asked.operation_name, asked.document)
             name, kind, document = operation.name, operation.kind, operation.document_hash
+            exchange.document = document
             if operation.kind == "subscription":
                 status = await self._follow(exchange, operation, asked, receive)
             else:
@@ -89,33 +98,23 @@ class Pipeline:
         metrics.requests_with(status).inc()
         if kind != "subscription":  # which lasts as long as somebody listens
             metrics.duration_of(name).observe(taken)
-        self._access_log.record(
-            exchange.request_id,
-            operation=name[:100],
-            document=document,
-            status=status,
-            codes=exchange.codes,
-            ms=round(taken * 1000, 2),
-            bytes=exchange.sent,
-            cost=exchange.cost,
-            fetches=exchange.fetches,
-            **({"transport": exchange.transport, "events": exchange.events} if kind == "subscription" else _NO_STREAM),
-        )
-
-    async def identify(self, exchange: Exchange) -> None:
-        """Refuse a token that is not valid here; without one the caller is the public. Raises Refused."""
-        header = exchange.headers.get(b"authorization")
-        if header is None:
-            return
-        try:
-            token = bearer(header.decode("latin-1"))
-            if token is not None:
-                if self._verifier is None:
-                    raise TokenRefused("no issuer")
-                exchange.claims = await self._verifier.verify(token)
-        except TokenRefused as refused:
-            _LOG.info("token_refused", reason=refused.reason)
-            raise Refused(faults.UNAUTHENTICATED) from None
+        if exchange.codes and self._watch is not None:
+            self._watch.note(exchange.codes, exchange.claims.subject if exchange.claims else "", document or "")
+        told = {
+            "operation": name[:100],
+            "document": document,
+            "status": status,
+            "codes": exchange.codes,
+            "ms": round(taken * 1000, 2),
+            "bytes": exchange.sent,
+            "cost": exchange.cost,
+            "fetches": exchange.fetches,
+        }
+        if exchange.rid != exchange.request_id:
+            told["rid"] = exchange.rid
+        if kind == "subscription":
+            told["transport"], told["events"] = exchange.transport, exchange.events
+        self._access_log.record(exchange.request_id, **told)
 
     async def _answer(self, exchange: Exchange, operation: Operation, asked: Asked, receive: Receive) -> int:
         if exchange.method == "GET" and operation.kind != "query":
@@ -155,8 +154,15 @@ class Pipeline:
 
     def _variant(self, operation: Operation, asked: Asked, exchange: Exchange, form: Form | None = None) -> Variant:
         labels = self._operations.labels(exchange.request_id, self._settings.override_labels)
-        variant, exchange.cost = operation.variant(operation.coerced(asked.variables), labels, form)
+        denied: rights.Denied = ()
+        if operation.asks:
+            another = names_an_authority(exchange)
+            denied = rights.denied(operation.asks, exchange.claims, time.time(), for_another=another)
+        variant, exchange.cost = operation.variant(operation.coerced(asked.variables), labels, form, denied)
+        if self._rate_limits is not None:
+            self._rate_limits.charge(exchange, exchange.cost, variant.counted)
         operation.spent.inc(exchange.cost)
+        purposes.settle(exchange, variant.exposed, operation.purposes)
         return variant
 
     async def _fetch_all(
@@ -225,7 +231,7 @@ class Pipeline:
 
     def _shaped(self, variant: Variant, execution: Execution, exchange: Exchange) -> bytes:
         """The JSON of an execution's result, as the client asked for it."""
-        data = variant.projection.project(execution.data, execution.errors)
+        data = variant.projection.project(execution.data, execution.errors, repeats=execution.repeats)
         if not execution.errors:
             return dumps({"data": data})
         return dumps({"data": data, "errors": self._finished(execution.errors, exchange)})
@@ -291,6 +297,9 @@ class Pipeline:
         if not exchange.takes_events:
             raise Refused(own.SUBSCRIPTION_NEEDS_STREAM)
         variant = self._variant(operation, asked, exchange)
+        if variant.projection.denied is not None:
+            scheme = exchange.headers.get(b"authorization", b"").partition(b" ")[0]
+            raise rights.refusal(variant.projection.denied, scheme)
         request = Execution(variant.plan, asked.variables).ready()[0]
         streams = self._settings.streams
 
@@ -302,8 +311,10 @@ class Pipeline:
             return self._shaped(variant, execution, exchange)
 
         with subscriptions.counted(self._departures, streams, exchange.transport):
-            headers = forwarded(exchange, streams.longest_ms / 1000)  # the caller's trace: a stream outlasts every span
-            upstream = await self._subgraphs.follow(request, headers)
+            longest_s = streams.longest_ms / 1000
+            headers = forwarded(exchange, longest_s)  # the caller's trace: a stream outlasts every span
+            upstream = await self._subgraphs.follow(request, headers, longest_s, exchange)
             staying = self._departures.staying(receive)
-            await subscriptions.follow(upstream, request.fetch.subgraph, answered, exchange, staying, streams)
+            with self._ended.watching(exchange.claims) as over:
+                await subscriptions.follow(upstream, request.fetch.subgraph, answered, exchange, staying, over, streams)
         return 200

@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 
 from gateway import metrics
-from gateway.exchange import Exchange, Headers
+from gateway.errors import Headers
+from gateway.exchange import Exchange
 from gateway.hints import Policy
 from gateway.subgraphs import identifying
 
@@ -52,7 +53,7 @@ class Responses:
             if not told:
                 return None
             who = hashlib.sha256(told).digest()
-        return variant, orjson.dumps(variables, option=orjson.OPT_SORT_KEYS), exchange.language.value.encode(), who
+        return variant, orjson.dumps(variables, option=orjson.OPT_SORT_KEYS), exchange.language.tag, who
 
     def find(self, key: Key, exchange: Exchange, now: float) -> Kept | None:
         """What is kept and still lasts, unless the client wants it new."""

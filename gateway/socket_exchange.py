@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 
 import orjson
 
-from gateway.errors import Refused
-from gateway.exchange import NO_STORE, Exchange, Headers, Json, Scope
+from gateway.errors import Headers, Refused
+from gateway.exchange import NO_STORE, Exchange, Json, Scope
 from gateway.transport_ws import Closing, Code
 from services.kit import faults
 

@@ -14,20 +14,26 @@ import structlog
 
 from gateway import cross_site, metrics, spans
 from gateway import faults as own
+from gateway.callers import Callers
 from gateway.departures import Departures
 from gateway.errors import Refused
 from gateway.exchange import EVENTS, JSON, Exchange, Json, Receive, Scope, Send
 from gateway.settings import Settings
 from gateway.socket_exchange import SocketExchange
 from gateway.transport_ws import PONG, PROTOCOL, Closing, Code, Complete, Conversation, Init, Ping, Subscribe
+from gateway.watch import Watch
 from services.kit import faults, logs
 from services.kit.faults import Fault
 from services.kit.language import negotiate
-from services.kit.tokens import LEEWAY_S
+from services.kit.tokens import LEEWAY_S, Claims
 
 # What `connection_init` may say, by the names of the headers that say it elsewhere; anything else in it is passed over.
-SAID = ("authorization", "accept-language", "onedoor-explain", "traceparent", "tracestate", "x-request-id")
+SAID = (
+    *("authorization", "dpop", "accept-language", "onedoor-authority", "onedoor-explain", "onedoor-purpose"),
+    *("traceparent", "tracestate", "x-request-id"),
+)
 LONGEST_SAID = 16_384  # characters
+TELLING_S = 1.0
 _LOG = structlog.get_logger(__name__)
 
 
@@ -45,6 +51,8 @@ class Serving(Protocol):
     settings: Settings
     departures: Departures
     draining: bool
+    callers: Callers
+    watch: Watch | None
 
     @property
     def pipeline(self) -> Answering: ...
@@ -108,9 +116,12 @@ class _Socket:
 
     def __init__(self, gateway: Serving, scope: Scope, receive: Receive, send: Send) -> None:
         self._gateway, self._receive, self._send = gateway, receive, send
+        self._client = scope.get("client")
         self._headers: dict[bytes, bytes] = dict(scope["headers"])
         self._conversation = Conversation()
         self._operations: dict[str, _Operation] = {}
+        self._claims: Claims | None = None
+        self._held = contextlib.ExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sending = asyncio.Lock()
         self._ended: asyncio.Future[Closing] = asyncio.get_running_loop().create_future()
@@ -130,6 +141,7 @@ class _Socket:
             for task in (listening, leaving):
                 task.cancel()
             self._timer.cancel()
+            self._held.close()
             for operation in self._operations.values():
                 operation.gone.set()
         metrics.SOCKETS_CLOSED.labels(closing.code if closing else "client").inc()
@@ -137,6 +149,12 @@ class _Socket:
             with contextlib.suppress(OSError):  # the client was quicker
                 await self._send(_close(closing))
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _over(self, over: "asyncio.Future[None]") -> None:
+        """The session has ended: so does the socket, once its subscriptions have said so by name."""
+        if not over.cancelled():
+            closing = Closing(Code.FORBIDDEN, faults.SESSION_ENDED.code)
+            asyncio.get_running_loop().call_later(TELLING_S, self.end, closing)
 
     def end(self, closing: Closing) -> None:
         """Close the socket, unless it is being closed."""
@@ -193,18 +211,23 @@ class _Socket:
     async def _acknowledge(self, payload: Json) -> None:
         """Take a client's word for who it is, if its token holds. The socket ends with the token. Raises Closing."""
         self._headers.update(_said(payload))
-        asking = SocketExchange(self._scope())
+        asking = SocketExchange(self._scope("GET"))  # a proof is one of the handshake
         try:
             await self._gateway.pipeline.identify(asking)
         except Refused as refused:
+            if self._gateway.watch is not None:
+                self._gateway.watch.note([refused.fault.code], "", "")
             raise Closing(Code.FORBIDDEN, refused.fault.code) from None
         self._timer.cancel()
+        self._claims = asking.claims
         if asking.claims is not None:
             valid_s = (
                 asking.claims.expires + LEEWAY_S + 1 - time.time()
             )  # its subscriptions end a second before, by name
             ended = Closing(Code.FORBIDDEN, faults.UNAUTHENTICATED.code)
             self._timer = asyncio.get_running_loop().call_later(valid_s, self.end, ended)
+            over = self._held.enter_context(self._gateway.callers.ended.watching(asking.claims))
+            over.add_done_callback(self._over)
         await self._say(self._conversation.acknowledge())
 
     async def _begin(self, identity: str, payload: Json) -> None:
@@ -213,7 +236,8 @@ class _Socket:
         async def tell(kind: str, told: bytes | None = None) -> None:
             await self.tell(operation, kind, told)
 
-        exchange = SocketExchange(self._scope(), tell, self.end)
+        exchange = SocketExchange(self._scope("POST"), tell, self.end)
+        exchange.claims = self._claims
         if len(self._tasks) >= most:
             await exchange.refuse(Refused(own.TOO_MANY_OPERATIONS, limit=most))
             self._conversation.running.discard(identity)
@@ -235,14 +259,20 @@ class _Socket:
                 del self._operations[operation.id]
                 self._conversation.running.discard(operation.id)
 
-    def _scope(self) -> Scope:
+    def _scope(self, method: str) -> Scope:
         """An operation's request as ASGI describes one. Each has an id of its own, which begins with the socket's if it has
         one."""
         self._number += 1
         headers = {**self._headers, b"content-type": JSON, b"accept": EVENTS}
         if b"x-request-id" in headers:
             headers[b"x-request-id"] += b"-%d" % self._number
-        return {"type": "http", "method": "POST", "query_string": b"", "headers": list(headers.items())}
+        return {
+            "type": "http",
+            "method": method,
+            "query_string": b"",
+            "headers": list(headers.items()),
+            "client": self._client,
+        }
 
 
 def _close(closing: Closing) -> Json:
@@ -269,7 +299,7 @@ async def _refuse(scope: Scope, send: Send, fault: Fault) -> None:
     head = [
         (b"content-type", JSON + b"; charset=utf-8"),
         (b"x-request-id", request_id.encode()),
-        (b"content-language", language.value.encode()),
+        (b"content-language", language.tag),
     ]
     _LOG.info("socket_refused", code=fault.code)
     await send({"type": "websocket.http.response.start", "status": fault.status, "headers": head})

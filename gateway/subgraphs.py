@@ -4,7 +4,6 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -18,8 +17,11 @@ from gateway.engine.supergraph import Supergraph
 from gateway.errors import Refused
 from gateway.exchange import Exchange
 from gateway.guard import Guard, State
-from gateway.hints import Hints
+from gateway.personal import Personal
 from gateway.settings import Settings
+from gateway.signing import AUTHORITY, PURPOSE, Signer, new_id
+from services.kit import tls
+from services.kit.context import Context
 from services.kit.faults import Fault
 from services.kit.language import spoken
 
@@ -30,15 +32,16 @@ MOST_RETRIES = 2
 LONGEST_PAUSE_S = 0.05  # before the first retry, doubled for each more; the pause is drawn between nothing and this
 TIMED_OUT = 504
 RETRIED = (502, 503, TIMED_OUT)
-_FAULTS: Mapping[type[Exception], Fault] = {
+FAULTS: Mapping[type[Exception], Fault] = {
     http1.Unreachable: own.SUBGRAPH_UNAVAILABLE,
     http1.TooSlow: own.SUBGRAPH_DEADLINE,
     http1.Crowded: own.SUBGRAPH_OVERLOADED,
     http1.TooLarge: own.SUBGRAPH_TOO_LARGE,
     http1.Malformed: own.SUBGRAPH_MALFORMED,
 }
-_IDENTIFYING = (b"authorization",)  # who asks: answers may depend on it
+_IDENTIFYING = (b"authorization", AUTHORITY, PURPOSE)  # who asks, on whose behalf, for what: answers may depend on it
 _TRACING = (b"traceparent", b"tracestate")
+_PASSED_ON = (*_IDENTIFYING, *_TRACING)
 _PASSING = (b"x-request-id: ", b"onedoor-deadline: ", *(name + b": " for name in _TRACING))  # differ per request
 _LOG = structlog.get_logger(__name__)
 
@@ -56,25 +59,50 @@ class Large(dict[str, Any]):
 
 
 class Addressless(Exception):
-    """A subgraph has no address: neither composed in nor given by a variable."""
+    """A subgraph has no address, neither composed in nor given by a variable; or none over TLS, where nothing else will do."""
+
+
+def address_of(settings: Settings, name: str, composed: str) -> str:
+    """Where a subgraph answers. Raises Addressless naming the subgraph and the variable to set."""
+    address, variable = settings.address(name, composed), settings.variable(name)
+    if not address:
+        raise Addressless(
+            spoken(
+                f"subgraph {name} has no address: set {variable}",
+                f"le sous-graphe {name} n’a pas d’adresse\u00a0: indiquez {variable}",
+            )
+        )
+    if settings.only_tls and not address.startswith("https://"):
+        raise Addressless(
+            spoken(
+                f"subgraph {name} is composed in as {address}, and production calls nobody without TLS: set {variable}",
+                f"le sous-graphe {name} est composé avec {address}, et la production n’appelle personne sans TLS\u00a0: "
+                f"indiquez {variable}",
+            )
+        )
+    return address
 
 
 def forwarded(exchange: Exchange, deadline_s: float, *, traces: bool = False) -> bytes:
     """The header lines that every fetch of a request carries: who asks, in which language, until when. Nothing else but the
     caller's trace, unless the gateway `traces` itself: then each fetch has a line of its own."""
-    lines = [
-        b"x-request-id: " + exchange.request_id.encode(),
-        b"accept-language: " + exchange.language.value.encode(),
-        b"onedoor-deadline: %d" % int((time.time() + deadline_s) * 1000),  # Unix time in milliseconds
-    ]
-    passed = _IDENTIFYING if traces else (*_IDENTIFYING, *_TRACING)
-    lines += [name + b": " + exchange.headers[name] for name in passed if name in exchange.headers]
-    return b"\r\n".join(lines) + b"\r\n"
+    lines = b"x-request-id: %b\r\naccept-language: %b\r\nonedoor-deadline: %d\r\n" % (
+        exchange.request_id.encode("ascii"),
+        exchange.language.tag,
+        (time.time() + deadline_s) * 1000,  # Unix time in milliseconds
+    )
+    headers = exchange.headers
+    for name in _IDENTIFYING if traces else _PASSED_ON:
+        if name in headers:
+            lines += b"%b: %b\r\n" % (name, headers[name])
+    return lines
 
 
 def identifying(exchange: Exchange) -> bytes:
-    """Who asks, as it is forwarded; empty for the public."""
-    return b"\r\n".join(exchange.headers[name] for name in _IDENTIFYING if name in exchange.headers)
+    """Who asks, and what is forwarded of it; empty for the public."""
+    if b"authorization" not in exchange.headers:
+        return b""
+    return b"\r\n".join(name + b": " + exchange.headers[name] for name in _IDENTIFYING if name in exchange.headers)
 
 
 class _Flight:
@@ -107,31 +135,30 @@ class _Peer:
 class Subgraphs:
     """The subgraphs of one supergraph and the connections to them."""
 
-    def __init__(self, supergraph: Supergraph, settings: Settings, before: "Subgraphs | None" = None) -> None:
-        """Takes over from those that were served before what stays at its address.
+    def __init__(
+        self,
+        supergraph: Supergraph,
+        settings: Settings,
+        before: "Subgraphs | None" = None,
+        signer: Signer | None = None,
+    ) -> None:
+        """Takes over from those that were served before what stays at its address. Without a signer nothing is signed.
 
-        Raises Addressless naming the subgraph and the variable to set, and ValueError for an address that is none.
+        Raises Addressless, SettingMissing, and ValueError for an address that is none.
         """
         self._peers: dict[str, _Peer] = {}
+        self._signer = signer
         self._fair_s = settings.deadline_s / 2
         self._flights: dict[tuple[str, bytes, bytes], _Flight] = {}
-        self._is_personal: Callable[[str], bool] | None = None
-        if settings.shares_fetches:
-            self._is_personal = lru_cache(maxsize=1_000)(Hints(supergraph.document).personal)
+        self._personal = Personal(supergraph.document) if settings.shares_fetches else None
+        checks = tls.context(settings.authority) if settings.authority else None
         for subgraph in supergraph.subgraphs.values():
-            address = settings.address(subgraph.name, subgraph.url)
-            if not address:
-                raise Addressless(
-                    spoken(
-                        f"subgraph {subgraph.name} has no address: set {settings.variable(subgraph.name)}",
-                        f"le sous-graphe {subgraph.name} n’a pas d’adresse\u00a0: indiquez {settings.variable(subgraph.name)}",
-                    )
-                )
+            address = address_of(settings, subgraph.name, subgraph.url)
             kept = before._peers.get(subgraph.name) if before else None
             if kept is None or kept.origin.url != address:
-                origin = http1.Origin(address, settings.connections, settings.answer_bytes, settings.queued)
+                origin = http1.Origin(address, settings.connections, settings.answer_bytes, settings.queued, checks)
                 taking = settings.subscription_address(subgraph.name, address)
-                source = upstreams.Source(taking, origin, settings.streams.silent_ms / 1000)
+                source = upstreams.Source(taking, origin, settings.streams.silent_ms / 1000, checks)
                 kept = _Peer(subgraph.name, origin, source)
             self._peers[subgraph.name] = kept
         self._states: dict[str, str] = {}
@@ -146,18 +173,21 @@ class Subgraphs:
         peer = self._peers[fetch.subgraph]
         peer.counted.inc()
         begun = time.perf_counter()
+        sign = None
+        if self._signer is not None:
+            sign = self._signer.of(exchange, fetch, deadline - asyncio.get_running_loop().time())
         try:
             # A mutation may have been carried out by the connection that died under it: it is never sent twice.
             again = fetch.kind == "query"
-            if self._is_personal and again and not self._is_personal(fetch.document):
-                answer = await self._shared(peer, request.body, headers, begun, deadline)
+            if self._personal and again and not self._personal.told(fetch.document):
+                answer = await self._shared(peer, request.body, headers, sign, begun, deadline)
             else:
-                answer = await self._post(peer, request.body, headers, begun, deadline, again=again)
+                answer = await self._post(peer, request.body, headers, sign, begun, deadline, again=again)
             if len(answer.body) < LARGE_BYTES:
                 return _result(answer, request.loads)
             return Large(await asyncio.to_thread(_result, answer, loads))
         except (http1.Unreachable, http1.TooSlow, http1.Crowded, http1.TooLarge, http1.Malformed) as error:
-            raise self._failed(peer.name, _FAULTS[type(error)], str(error)) from None
+            raise self._failed(peer.name, FAULTS[type(error)], str(error)) from None
         except NoAnswer as error:
             raise self._failed(peer.name, error.fault, "") from None
         finally:
@@ -165,7 +195,9 @@ class Subgraphs:
             peer.timed.observe(taken)
             exchange.fetched(peer.name, taken)
 
-    async def _shared(self, peer: _Peer, body: bytes, headers: bytes, begun: float, deadline: float) -> http1.Answer:
+    async def _shared(
+        self, peer: _Peer, body: bytes, headers: bytes, sign: http1.Sign | None, begun: float, deadline: float
+    ) -> http1.Answer:
         """An answer, by the request under way that asks the same for the same caller, else by one that others may join.
 
         It is ended when nobody waits any more. Raises what _post raises.
@@ -175,7 +207,7 @@ class Subgraphs:
         flight = self._flights.get(key)
         joined = flight is not None
         if flight is None:
-            posting = self._post(peer, body, headers, begun, deadline, again=True)
+            posting = self._post(peer, body, headers, sign, begun, deadline, again=True)
             flight = self._flights[key] = _Flight(asyncio.ensure_future(posting))
         else:
             metrics.SHARED.labels(peer.name).inc()
@@ -184,7 +216,7 @@ class Subgraphs:
             return await asyncio.shield(flight.task)
         except http1.TooSlow:
             if joined and asyncio.get_running_loop().time() < deadline:  # it was the other's time that was up
-                return await self._post(peer, body, headers, begun, deadline, again=True)
+                return await self._post(peer, body, headers, sign, begun, deadline, again=True)
             raise
         finally:
             flight.waiting -= 1
@@ -194,7 +226,15 @@ class Subgraphs:
                 flight.task.cancel()
 
     async def _post(
-        self, peer: _Peer, body: bytes, headers: bytes, begun: float, deadline: float, *, again: bool
+        self,
+        peer: _Peer,
+        body: bytes,
+        headers: bytes,
+        sign: http1.Sign | None,
+        begun: float,
+        deadline: float,
+        *,
+        again: bool,
     ) -> http1.Answer:
         """An answer, whatever its status. Tried again if `again` and the peer could not answer, within deadline and budget.
 
@@ -205,7 +245,7 @@ class Subgraphs:
             if guard.state and not guard.admits(time.monotonic()):
                 raise NoAnswer(own.SUBGRAPH_UNAVAILABLE)
             try:
-                answer = await peer.origin.post(body, headers, deadline, again=again)
+                answer = await peer.origin.post(body, headers, deadline, again=again, sign=sign)
             except (http1.Unreachable, http1.Malformed):
                 guard.failed(time.monotonic())
                 pause = self._pause(peer, tries, deadline) if again else None
@@ -248,12 +288,14 @@ class Subgraphs:
         metrics.RETRIES.labels(peer.name).inc()
         return pause
 
-    async def follow(self, request: Request, headers: bytes) -> upstreams.Upstream:
-        """A subgraph's events. Raises Refused when there are none to be had."""
+    async def follow(self, request: Request, headers: bytes, left_s: float, exchange: Exchange) -> upstreams.Upstream:
+        """A subgraph's events for an exchange, which lasts so many seconds at most. Raises Refused when there are none to be
+        had."""
         peer = self._peers[request.fetch.subgraph]
         peer.counted.inc()
+        sign = self._signer.of(exchange, request.fetch, left_s) if self._signer is not None else None
         try:
-            return await peer.source.begin(request.body, headers)
+            return await peer.source.begin(request.body, headers, sign)
         except upstreams.Lost as lost:
             raise Refused(self._failed(peer.name, lost.fault, lost.reason).fault, service=peer.name) from None
 
@@ -286,13 +328,16 @@ class Subgraphs:
                 metrics.forget(metrics.BREAKER, name)
 
     async def _probe(self, name: str) -> str:
-        deadline = asyncio.get_running_loop().time() + PROBE_S
+        deadline, sign = asyncio.get_running_loop().time() + PROBE_S, None
+        if self._signer is not None:
+            ends_ms = int((time.time() + PROBE_S) * 1000)
+            sign = self._signer.telling(Context(new_id(), fetch=new_id(), deadline_ms=ends_ms))
         try:
-            _result(await self._peers[name].origin.post(b'{"query":"{__typename}"}', b"", deadline))
+            _result(await self._peers[name].origin.post(b'{"query":"{__typename}"}', b"", deadline, sign=sign))
         except NoAnswer as error:
             return error.fault.code
         except (http1.Unreachable, http1.TooSlow, http1.Crowded, http1.TooLarge, http1.Malformed) as error:
-            return _FAULTS[type(error)].code
+            return FAULTS[type(error)].code
         return "ok"
 
     def _failed(self, name: str, fault: Fault, reason: str) -> NoAnswer:

@@ -53,11 +53,12 @@ async def follow(
     answer: Callable[[Json], Awaitable[bytes]],
     exchange: Exchange,
     receive: Receive,
+    over: "asyncio.Future[None]",
     streams: Streams,
 ) -> None:
-    """Answer events one after the other until the subgraph ends, the client leaves, or neither may go on: its token has ended,
-    it does not take what is sent, or time is up. The next event waits with its subgraph while one is answered, so that a slow
-    client holds back its own subscription and no memory.
+    """Answer events one after the other until the subgraph ends, the client leaves, or neither may go on: its session is `over`
+    or its token has ended, it does not take what is sent, or time is up. The next event waits with its subgraph while one is
+    answered, so that a slow client holds back its own subscription and no memory.
 
     Whatever ends it but the client or the gateway's own departure is told with its code. The subgraph is told in every case.
     """
@@ -67,8 +68,10 @@ async def follow(
         await exchange.begin_events()
         pumping = asyncio.ensure_future(_pump(upstream, answer, exchange, streams.slow_ms / 1000))
         lasts_s, reason = _lasting(exchange, streams)
-        waiting: set[asyncio.Future[Any]] = {pumping, gone}
+        waiting: set[asyncio.Future[Any]] = {pumping, gone, over}
         await asyncio.wait(waiting, timeout=lasts_s, return_when=asyncio.FIRST_COMPLETED)
+        if over.done():
+            reason = faults.SESSION_ENDED
         await _stopped(pumping)
         closing = asyncio.ensure_future(upstream.close())
         if gone.done():

@@ -8,6 +8,7 @@ so that a slow reader holds its own subgraph back and no memory.
 
 import asyncio
 import contextlib
+import ssl
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -53,8 +54,8 @@ class Upstream(Protocol):
 class Source:
     """Where a subgraph takes subscriptions."""
 
-    def __init__(self, address: str, origin: http1.Origin, silent_s: float) -> None:
-        """`origin` is where the subgraph answers, and `silent_s` for how long it may say nothing at all.
+    def __init__(self, address: str, origin: http1.Origin, silent_s: float, tls: ssl.SSLContext | None = None) -> None:
+        """`origin` is where the subgraph answers, and `silent_s` for how long it may say nothing at all; `tls` as for `Origin`.
 
         Raises ValueError for an address that is none.
         """
@@ -63,16 +64,21 @@ class Source:
         if self._over_websocket and not parts.hostname:
             raise ValueError(f"{address!r} is not a ws or wss address")
         self._address, self._silent_s = address, silent_s
+        self._tls = (tls or ssl.create_default_context()) if parts.scheme == "wss" else None
         self._origin = origin
         if not self._over_websocket and address != origin.url:
-            self._origin = http1.Origin(address, 0, 0, 0)
+            self._origin = http1.Origin(address, 0, 0, 0, tls)
 
-    async def begin(self, body: bytes, headers: bytes) -> Upstream:
-        """Ask for events. `headers` are lines, each ended by CRLF. Raises Lost when there are none to be had."""
+    async def begin(self, body: bytes, headers: bytes, sign: http1.Sign | None = None) -> Upstream:
+        """Ask for events. `headers` are lines, each ended by CRLF; `sign` adds those that sign the opening, a socket's without a
+        body. Raises Lost when there are none to be had."""
+        if sign is not None:
+            opening = ("GET", self._address, b"") if self._over_websocket else ("POST", self._origin.url, body)
+            headers += sign(*opening)
         try:
             if self._over_websocket:
                 async with asyncio.timeout(OPENING_S):
-                    return await _over_websocket(self._address, body, headers, self._silent_s)
+                    return await _over_websocket(self._address, body, headers, self._silent_s, self._tls)
             deadline = asyncio.get_running_loop().time() + OPENING_S
             return Events(await self._origin.stream(body, headers, deadline), self._silent_s)
         except (http1.TooSlow, TimeoutError):
@@ -193,7 +199,9 @@ class _Directly(connect):
         return exc
 
 
-async def _over_websocket(address: str, body: bytes, headers: bytes, silent_s: float) -> Messages:
+async def _over_websocket(
+    address: str, body: bytes, headers: bytes, silent_s: float, tls: ssl.SSLContext | None
+) -> Messages:
     """A subscription over a new socket. What is forwarded goes with the handshake, and as the payload of `connection_init`,
     since servers look in either place. Raises Lost, OSError, TimeoutError and WebSocketException."""
     lines = [line.decode("latin-1").partition(": ")[::2] for line in headers.split(b"\r\n") if line]
@@ -201,6 +209,7 @@ async def _over_websocket(address: str, body: bytes, headers: bytes, silent_s: f
         address,
         subprotocols=[PROTOCOL],
         additional_headers=lines,
+        ssl=tls,
         user_agent_header=None,
         compression=None,
         proxy=None,

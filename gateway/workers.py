@@ -30,7 +30,9 @@ def supervise(workers: int, host: str, port: int, env: Mapping[str, str] = os.en
     folder = tempfile.mkdtemp(prefix="onedoor-metrics-")
     _LOG.info("workers", count=workers, address=f"http://{host}:{port}")
     try:
-        return asyncio.run(_Supervisor({**env, "WORKERS": "1", "PROMETHEUS_MULTIPROC_DIR": folder}).run(workers))
+        shares = str(int(env.get("RATE_SHARES") or 1) * workers)
+        given = {"WORKERS": "1", "RATE_SHARES": shares, "PROMETHEUS_MULTIPROC_DIR": folder}
+        return asyncio.run(_Supervisor({**env, **given}).run(workers))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

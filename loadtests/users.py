@@ -39,6 +39,7 @@ class Visitor(FastHttpUser):
     abstract = True
     host = "http://127.0.0.1:8000"
     username: str | None = None
+    purpose: str | None = None  # for what somebody in an office looks
 
     def wait_time(self) -> float:
         """Seconds until the next task. People come at random, not in step: the times between arrivals are exponential."""
@@ -51,6 +52,8 @@ class Visitor(FastHttpUser):
     def ask(self, operation: str, **variables: object) -> Json | None:
         """The operation's data, or None after recording a failure: status, GraphQL errors, or no data at all."""
         headers = {"accept-language": random.choice(("en-CA", "fr-CA"))}
+        if self.purpose:
+            headers["onedoor-purpose"] = self.purpose
         if self.username is not None:
             headers["authorization"] = f"Bearer {token(self.username)}"
         body = {"operationName": operation, "query": operations.text(operation), "variables": variables}
@@ -190,6 +193,7 @@ class Inspector(Visitor):
 
     weight = PROMISES.weights["Inspector"]
     username = "inspector"
+    purpose = "inspection-conduct"
 
     @task
     def reads_the_inspections_to_do(self) -> None:

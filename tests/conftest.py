@@ -2,7 +2,9 @@
 
 Under pytest-xdist the controller starts both and its workers inherit the addresses; alone, pytest itself does. Where
 `TEST_POSTGRES_URL` and `TEST_NATS_URL` are set already, those servers are used. Nothing is started for a run that only
-collects. Data goes to a temporary folder; PostgreSQL runs without fsync, since a lost test database costs nothing.
+collects. Data goes to a temporary folder, in memory where there is room: a copy of a database is a thousand small files,
+which a disk's file system makes in five times the processor time. PostgreSQL runs without fsync, since a lost test
+database costs nothing.
 """
 
 import asyncio
@@ -16,14 +18,22 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+import hypothesis
+import psutil
 import pytest
 import structlog
 
 from clusters.local import nats, postgres, state
 from clusters.local.processes import end, free_port, spawn, wait_until
 from clusters.topology import PARTS
-from services.kit.testing.database import template
+from services.kit.testing.database import Template, template
 
+# No test looks at a clock to pass: on a busy machine an example may take its time.
+hypothesis.settings.register_profile("onedoor", deadline=None)
+hypothesis.settings.load_profile("onedoor")
+
+MEMORY = Path("/dev/shm")  # Linux keeps the files of this folder in memory
+ROOM = 4 << 30  # bytes free there and in memory: many times what the databases of a run take at once
 _started: list[nats.Nats | postgres.Postgres] = []
 _folder = pytest.StashKey[Path]()
 
@@ -38,13 +48,20 @@ structlog.configure(
 )
 
 
+def scratch(prefix: str) -> Path:
+    """A new folder for data that may be lost, which PostgreSQL's own user can reach; whoever asks for it removes it."""
+    roomy = MEMORY.is_dir() and min(shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available) > ROOM
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=MEMORY if roomy else None))
+    folder.chmod(0o755)
+    return folder
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     is_worker = hasattr(config, "workerinput")
     if is_worker or config.option.collectonly or {"TEST_POSTGRES_URL", "TEST_NATS_URL"} <= os.environ.keys():
         return
-    folder = Path(tempfile.mkdtemp(prefix="onedoor-test-"))
-    folder.chmod(0o755)  # PostgreSQL may run as another user
+    folder = scratch("onedoor-test-")
     config.stash[_folder] = folder
     broker = nats.start(folder / "nats", free_port(), folder / "nats.log", durable=False, wait=False)
     _started.append(broker)
@@ -78,11 +95,11 @@ def nats_url() -> str:
 
 
 @pytest.fixture(scope="session")
-def template_of(postgres_url: str) -> Callable[[str], str]:
-    """The name of a service's template database; migrated when it is first asked for, once per worker."""
+def template_of(postgres_url: str) -> Callable[[str], Template]:
+    """A service's template database; migrated when it is first asked for, once per worker."""
 
     @cache
-    def of(service: str) -> str:
+    def of(service: str) -> Template:
         return asyncio.run(template(postgres_url, service))
 
     return of
@@ -106,8 +123,7 @@ def _is_up(folder: Path) -> bool:
 @contextmanager
 def province(changed: Mapping[str, str] | None = None) -> Iterator[state.State]:
     """A province of its own while the block lasts; `changed` are variables that it is given."""
-    folder = Path(tempfile.mkdtemp(prefix="onedoor-province-"))
-    folder.chmod(0o755)
+    folder = scratch("onedoor-province-")
     onedoor = [sys.executable, "-m", "clusters"]
     ports = {part.port_variable: str(free_port()) for part in PARTS}
     given = [name for name in os.environ if name.endswith("_URL") and not name.startswith("TEST_")]

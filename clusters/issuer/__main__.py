@@ -2,11 +2,13 @@
 
 import os
 import sys
+from pathlib import Path
 
 import uvicorn
 
-from clusters.access import access
+from clusters.access import GATEWAY, access
 from clusters.issuer.app import create_app
+from clusters.issuer.clients import public_keys
 from services.kit import logs
 from services.kit.language import spoken
 from services.kit.settings import Mode, SettingMissing, issuer, mode, number
@@ -25,11 +27,16 @@ def main() -> None:
                 )
             )
         url, port = issuer().url, number(os.environ, "PORT", 8080)
+        gateway = os.environ.get("GATEWAY_ADDRESS", GATEWAY)
+        folder = os.environ.get("CLIENT_KEYS")
+        keys = public_keys(Path(folder)) if folder else {}
     except SettingMissing as missing:
         sys.exit(f"issuer: {missing}")
+    except (OSError, ValueError) as unreadable:
+        sys.exit(f"issuer: CLIENT_KEYS: {unreadable}")
     logs.configure("issuer", os.environ.get("LOG_LEVEL", "INFO"))
     config = uvicorn.Config(
-        create_app(url, access()),
+        create_app(url, access(gateway=gateway), keys=keys),
         host=os.environ.get("HOST", "127.0.0.1"),
         port=port,
         loop="uvloop",

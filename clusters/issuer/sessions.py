@@ -7,7 +7,7 @@ Sources: RFC 6749 section 4.1.2, RFC 9700 sections 2.2.2 and 4.14.
 import secrets
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -21,7 +21,10 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A login page that stands open: what the client asked for, and the browser's own secret."""
+    """A login page that stands open: what the client asked for, the browser's own secret, and how far the person has come.
+
+    `user` is whose password was right; `holder` is set where a signed-in person is asked about the device of this user code.
+    """
 
     client: str
     redirect_uri: str
@@ -29,17 +32,22 @@ class Login:
     nonce: str | None
     challenge: str
     browser: str
+    assurance: str
+    user: str = ""
+    device: str = ""
+    holder: Holder | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a code or refresh token stands for."""
+    """What a code or refresh token stands for. `key` is the thumbprint of the key that it is bound to, if any."""
 
     holder: Holder
     client: str
     redirect_uri: str = ""
     challenge: str = ""
     nonce: str | None = None
+    key: str = ""
 
 
 class Remembered(Generic[T]):
@@ -56,6 +64,11 @@ class Remembered(Generic[T]):
         while len(self._held) > MOST:
             self._held.popitem(last=False)
         return name
+
+    def all(self) -> Iterator[tuple[float, T]]:
+        """What has not ended, each with its age in seconds."""
+        now = self._clock()
+        return ((now - until + self._life_s, value) for until, value in self._held.values() if until > now)
 
     def look(self, name: str) -> T | None:
         """The value of a name, if it has not ended."""
@@ -81,6 +94,14 @@ class Once:
     def give(self, grant: Grant) -> str:
         """A new name for a grant."""
         return self._fresh.keep(grant)
+
+    def of(self, subject: str) -> Iterator[tuple[float, Grant]]:
+        """A person's grants that can still be redeemed, each with its age in seconds."""
+        return (
+            (age_s, grant)
+            for age_s, grant in self._fresh.all()
+            if grant.holder.subject == subject and grant.holder.session not in self._ended
+        )
 
     def redeem(self, name: str) -> Grant | None:
         """The grant, the first time its name is shown, while its session lives."""

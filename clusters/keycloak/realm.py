@@ -1,27 +1,36 @@
-"""The realm that Keycloak imports, made from `access.toml`. Write the file: `python -m clusters.keycloak.realm`.
+"""The realm as Keycloak imports it, made from `access.toml` and the cluster files. `python -m clusters.keycloak.realm` writes
+the committed one, with demo users; a realm that serves people is made by `onedoor keycloak apply`.
 
 Keycloak's own defaults are wide; everything that security asks for is said here, and a test reads the running realm.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clusters.access import Access, Client, User, access
+from clusters.access import Access, User, access
+from clusters.keycloak import blocklist, clients, flows
+from services.catalogue.cluster_folder import read_folder
 
 FILE = Path(__file__).parent / "onedoor-realm.json"
 MENDS = "python -m clusters.keycloak.realm"
-# Keycloak makes these in every realm; none is ours, and one of them takes passwords. Disabled, they hand out nothing.
-BUILT_IN = ("account", "account-console", "admin-cli", "broker", "security-admin-console")
-# Scopes that put into a token what every token carries. A realm that declares scopes gets none of Keycloak's own.
-ALWAYS = ("basic", "acr", "roles", "audiences")
+CLUSTERS = Path(__file__).parents[1]
+THEME = Path(__file__).parent / "themes" / "onedoor"  # lies in `themes/` of each node
+INSIDE = "http://gateway:8000"  # the gateway's address for Keycloak in docker-compose.yml
+PASSWORDS = (
+    f"length({blocklist.SHORTEST}) and maxLength(128) and notUsername and passwordBlacklist({blocklist.FILE.name})"
+)
 REFUSED_GRANTS = ("reject-ropc-grant", "reject-implicit-grant", "pkce-enforcer")
 LIVES_OF_EVENTS_S = 90 * 24 * 3600
 Json = dict[str, Any]
 
 
-def realm(rules: Access) -> Json:
-    """The realm's representation, as Keycloak 26 imports it."""
+def realm(rules: Access, keys: Mapping[str, Json] | None = None, *, demo: bool = False) -> Json:
+    """The realm's representation, as Keycloak 26 imports it. `keys`: the public JWK sets of clients that have one.
+
+    `demo` adds people whose passwords everybody knows, and clients' local secrets: for a developer's machine.
+    """
     lives = rules.lives
     return {
         "realm": rules.realm,
@@ -29,6 +38,7 @@ def realm(rules: Access) -> Json:
         "displayName": "One Door · Guichet unique",
         "sslRequired": "external",
         "internationalizationEnabled": True,
+        "loginTheme": THEME.name,
         "supportedLocales": ["en", "fr"],
         "defaultLocale": "en",
         "registrationAllowed": False,
@@ -37,8 +47,9 @@ def realm(rules: Access) -> Json:
         "loginWithEmailAllowed": False,
         "duplicateEmailsAllowed": False,
         "editUsernameAllowed": False,
-        "passwordPolicy": "length(12) and maxLength(128) and notUsername",
+        "passwordPolicy": PASSWORDS,
         **_against_guessing(),
+        **_also(flows.flows(rules), adminEventsExpiration=str(LIVES_OF_EVENTS_S)),
         "defaultSignatureAlgorithm": "RS256",  # the cheapest to verify
         "accessTokenLifespan": lives.access,
         "accessCodeLifespan": lives.code,
@@ -59,15 +70,18 @@ def realm(rules: Access) -> Json:
             "referrerPolicy": "no-referrer",
             "strictTransportSecurity": "max-age=31536000; includeSubDomains",
         },
-        "roles": {"realm": [{"name": name, "composite": False} for name in rules.roles]},
-        "clientScopes": [*_scopes_of_every_token(rules), *(_scope(name, rules) for name in rules.scopes)],
-        "defaultDefaultClientScopes": [*ALWAYS, *rules.scopes],
+        "roles": {
+            "realm": [*({"name": name, "composite": False} for name in rules.roles), _of_everybody(rules)],
+            "client": {clients.ACCOUNT: [{"name": clients.OWN_SESSIONS, "composite": False}]},
+        },
+        "defaultRole": {"name": everybody(rules.realm)},
+        "groups": ministries(),
+        "clientScopes": clients.scopes(rules),
+        "defaultDefaultClientScopes": [*clients.ALWAYS, *rules.scopes],
         "defaultOptionalClientScopes": [],
-        "scopeMappings": [
-            {"clientScope": scope, "roles": [role for role, held in rules.roles.items() if scope in held]}
-            for scope in rules.scopes
-        ],
-        "clients": [*(_client(client, rules) for client in rules.clients.values()), *map(_disabled, BUILT_IN)],
+        "scopeMappings": clients.scope_mappings(rules),
+        "clientScopeMappings": clients.rights_in_tokens(rules),
+        "clients": clients.clients(rules, keys or {}, demo=demo),
         "clientProfiles": {
             "profiles": [
                 {
@@ -90,16 +104,42 @@ def realm(rules: Access) -> Json:
             ]
         },
         "components": {"org.keycloak.userprofile.UserProfileProvider": [_people()]},
-        "users": [
-            *(_user(user) for user in rules.users.values()),
-            *(_service_account(client) for client in rules.clients.values() if client.role),
-        ],
+        "users": [*(_people_of_the_demo(rules) if demo else ()), *clients.service_accounts(rules)],
     }
 
 
-def written(rules: Access) -> str:
-    """The realm as the committed file holds it."""
-    return json.dumps(realm(rules), indent=2, ensure_ascii=False) + "\n"
+def written() -> str:
+    """The demo realm as the committed file holds it."""
+    return json.dumps(realm(access(gateway=INSIDE), demo=True), indent=2, ensure_ascii=False) + "\n"
+
+
+def everybody(realm: str) -> str:
+    """What Keycloak calls the role of every person of a realm."""
+    return f"default-roles-{realm}"
+
+
+def ministries(folder: Path = CLUSTERS) -> list[Json]:
+    """A group for each cluster and, inside, each of its ministries. They say where staff work, which tokens name, and
+    carry no role."""
+    return [
+        _group(cluster.code, [_group(ministry.code) for ministry in cluster.ministries])
+        for cluster in read_folder(folder)
+    ]
+
+
+def _group(name: str, inside: Sequence[Json] = ()) -> Json:
+    return {"name": name, "subGroups": list(inside)}
+
+
+def _of_everybody(rules: Access) -> Json:
+    """The role of every person, who may see and end their own sessions. It stands apart from offices: Keycloak gives a scope to
+    whoever holds any part of a role that the scope is mapped to, so a part that all offices share would give them all scopes."""
+    held = {"client": {clients.ACCOUNT: [clients.OWN_SESSIONS]}}
+    return {"name": everybody(rules.realm), "composite": True, "composites": held}
+
+
+def _also(part: Json, **attributes: str) -> Json:
+    return {**part, "attributes": {**part["attributes"], **attributes}}
 
 
 def _against_guessing() -> Json:
@@ -113,87 +153,6 @@ def _against_guessing() -> Json:
         "minimumQuickLoginWaitSeconds": 60,
         "quickLoginCheckMilliSeconds": 200,
         "maxDeltaTimeSeconds": 12 * 3600,
-    }
-
-
-def _scopes_of_every_token(rules: Access) -> list[Json]:
-    """`sub`, `auth_time`, `acr`, roles, and an audience for the gateway and for each service."""
-    note = {"user.session.note": "AUTH_TIME", "claim.name": "auth_time", "jsonType.label": "long"}
-    roles = {"claim.name": "realm_access.roles", "jsonType.label": "String", "multivalued": "true"}
-    mappers = {
-        "basic": [_mapper("sub", "oidc-sub-mapper"), _mapper("auth_time", "oidc-usersessionmodel-note-mapper", note)],
-        "acr": [_mapper("acr", "oidc-acr-mapper")],
-        "roles": [_mapper("roles", "oidc-usermodel-realm-role-mapper", roles, in_id_token=False)],
-        "audiences": [
-            _mapper(name, "oidc-audience-mapper", {"included.custom.audience": name}, in_id_token=False)
-            for name in rules.audiences
-        ],
-    }
-    return [
-        {
-            "name": name,
-            "protocol": "openid-connect",
-            "attributes": {"include.in.token.scope": "false", "display.on.consent.screen": "false"},
-            "protocolMappers": mappers[name],
-        }
-        for name in ALWAYS
-    ]
-
-
-def _mapper(name: str, kind: str, config: dict[str, str] | None = None, *, in_id_token: bool = True) -> Json:
-    where = {
-        "access.token.claim": "true",
-        "id.token.claim": str(in_id_token).lower(),
-        "introspection.token.claim": "true",
-    }
-    return {"name": name, "protocol": "openid-connect", "protocolMapper": kind, "config": {**where, **(config or {})}}
-
-
-def _scope(name: str, rules: Access) -> Json:
-    """A scope of ours. Mapped to roles, it is given to those who have one of them, and to nobody else."""
-    words = rules.scopes[name]
-    return {
-        "name": name,
-        "description": f"{words.en} · {words.fr}",
-        "protocol": "openid-connect",
-        "attributes": {"include.in.token.scope": "true", "display.on.consent.screen": "false"},
-    }
-
-
-def _client(client: Client, rules: Access) -> Json:
-    by_itself = client.secret is not None
-    return {
-        "clientId": client.id,
-        "protocol": "openid-connect",
-        "enabled": True,
-        "publicClient": not by_itself,
-        **({"secret": client.secret} if client.secret else {}),
-        "standardFlowEnabled": not by_itself,
-        "serviceAccountsEnabled": by_itself,
-        "implicitFlowEnabled": False,
-        "directAccessGrantsEnabled": False,
-        "fullScopeAllowed": False,
-        "redirectUris": list(client.redirect_uris),
-        "webOrigins": [],
-        "attributes": {"pkce.code.challenge.method": "S256", "access.token.header.type.rfc9068": "true"},
-        "defaultClientScopes": [*ALWAYS, *rules.scopes],
-        "optionalClientScopes": [],
-    }
-
-
-def _disabled(name: str) -> Json:
-    return {
-        "clientId": name,
-        "protocol": "openid-connect",
-        "enabled": False,
-        "publicClient": True,
-        "standardFlowEnabled": False,
-        "implicitFlowEnabled": False,
-        "directAccessGrantsEnabled": False,
-        "fullScopeAllowed": False,
-        "redirectUris": [],
-        "defaultClientScopes": [],
-        "optionalClientScopes": [],
     }
 
 
@@ -212,24 +171,23 @@ def _people() -> Json:
     return {"providerId": "declarative-user-profile", "config": config}
 
 
-def _user(user: User) -> Json:
+def _people_of_the_demo(rules: Access) -> list[Json]:
+    return [_user(user, everybody(rules.realm)) for user in rules.users.values()]
+
+
+def _user(user: User, everybody: str) -> Json:
     return {
         "id": user.subject,
         "username": user.name,
         "enabled": True,
-        "credentials": [{"type": "password", "value": user.password, "temporary": False}],
-        "realmRoles": [user.role],
-    }
-
-
-def _service_account(client: Client) -> Json:
-    return {
-        "username": f"service-account-{client.id}",
-        "enabled": True,
-        "serviceAccountClientId": client.id,
-        "realmRoles": [client.role],
+        "credentials": [
+            {"type": "password", "value": user.password, "temporary": False},
+            flows.app_credential(user.authenticator_secret),
+        ],
+        "realmRoles": [user.role, everybody],
+        "groups": list(user.groups),
     }
 
 
 if __name__ == "__main__":
-    FILE.write_text(written(access()), encoding="utf-8")
+    FILE.write_text(written(), encoding="utf-8")

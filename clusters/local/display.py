@@ -16,7 +16,8 @@ from clusters.local import observe
 from clusters.local.state import PartState, State
 from services.kit.language import spoken
 
-USERS = ("citizen", "owner", "officer", "inspector", "specialist", "administrator", "operator")
+STAFF = ("officer", "specialist", "inspector", "reviewer", "administrator", "operator", "auditor")
+USERS = ("citizen", "owner", *STAFF)
 QUERY = (
     '{ nameCheck(name: "Maple Bakery", legalType: SOLE_PROPRIETORSHIP) { outcome explanation { en fr } } '
     "clusters { code name { en fr } } }"

@@ -1,6 +1,7 @@
 """The data folder of local mode: where it is, that it can be used, and which release wrote it.
 
-It holds the data of PostgreSQL and NATS, the logs, `release.json`, and, while a province runs, its state and lock.
+It holds the data of PostgreSQL and NATS, the parts' credentials, the logs, `release.json`, and, while a province runs, its
+state and lock.
 """
 
 import errno
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from clusters.credentials import keep
 from clusters.local import postgres
 from clusters.topology import ROOT
 from services.kit.language import spoken
@@ -41,6 +43,10 @@ class Folder:
     @property
     def logs(self) -> Path:
         return self.path / "logs"
+
+    @property
+    def credentials(self) -> Path:
+        return self.path / "credentials"
 
     @property
     def state(self) -> Path:
@@ -169,7 +175,7 @@ def _accept_release(folder: Folder) -> list[str]:
             )
         )
     is_older = (folder.path / "postgres").exists() and _order(written) < _order(ours)
-    replace(folder.release, json.dumps({"release": ours}))
+    keep(folder.release, json.dumps({"release": ours}))
     if not is_older:
         return []
     return [
@@ -179,14 +185,6 @@ def _accept_release(folder: Folder) -> list[str]:
             "siennes au démarrage",
         )
     ]
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all, readable by its owner only."""
-    part = path.with_name(path.name + ".part")
-    part.touch(mode=0o600)
-    part.write_text(text)
-    part.replace(path)
 
 
 def _held_release(folder: Folder) -> str:

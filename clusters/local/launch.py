@@ -7,11 +7,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 
+from clusters import credentials
 from clusters.local import nats, postgres
 from clusters.local.folder import Folder
 from clusters.local.observe import is_ready
 from clusters.local.processes import Process, StartFailed, fork, spawn
-from clusters.topology import SERVICES, Kind, Part, Where, environment
+from clusters.topology import Kind, Part, Where, environment
 from services.kit.language import spoken
 
 # Loaded once in the parent, in steps between which a person may interrupt; children have them for nothing.
@@ -49,7 +50,11 @@ class Launcher:
 
     def variables(self, part: Part) -> dict[str, str]:
         """What topology gives the part, except what the person's own environment says about other parts."""
-        given = environment(part, self._where, mode="local", host=self._host)
+        given = environment(part, self._where, mode="local", host=self._host, credentials=self._folder.credentials)
+        if self._env.get(part.database_variable):
+            given.pop(part.migration_variable, None)  # of another database than ours
+        if self._env.get("NATS_URL"):
+            given.pop("NATS_SEED_FILE", None)
         own = ("ONEDOOR_MODE", "HOST", "PORT")
         return {name: value if name in own else self._env.get(name) or value for name, value in given.items()}
 
@@ -61,19 +66,20 @@ class Launcher:
             self._postgres = postgres.start(self._folder.path / "postgres", port, log, wait=False)
             return self._postgres.process
         if part.kind is Kind.BROKER:
-            return nats.start(self._folder.path / "nats", port, log, wait=False).process
+            users = (self._folder.credentials / credentials.USERS_FILE).read_text()
+            return nats.start(self._folder.path / "nats", port, log, wait=False, users=users).process
         env = {**self._env, **self.variables(part), "PYTHONUNBUFFERED": "1"}
         if part.kind is Kind.GATEWAY:
             return spawn([sys.executable, "-m", "gateway"], log, env=env)
         return fork(_body(part), part.name, log, env)
 
     def is_ready(self, part: Part, process: Process) -> bool:
-        """Whether the part can be used. PostgreSQL counts once each service's database exists."""
+        """Whether the part can be used. PostgreSQL counts once each service's roles and database are there."""
         if part.kind is Kind.DATABASE:
             server = self._postgres
             if server is None or not postgres.accepts(server):
                 return False
-            server.create_databases(service.name for service in SERVICES)
+            server.run_script(self._folder.credentials / credentials.ROLES_FILE)
             return True
         if part.kind is Kind.BROKER:
             return nats.greets(int(self._where(part.name).rsplit(":", 1)[1]))

@@ -30,8 +30,9 @@ class Nats:
         end(self.process, signal.SIGTERM, patience_s=10)
 
 
-def start(data: Path, port: int, log: Path, *, durable: bool = True, wait: bool = True) -> Nats:
-    """Start the server on 127.0.0.1:`port` with its streams in `data`.
+def start(data: Path, port: int, log: Path, *, durable: bool = True, wait: bool = True, users: str = "") -> Nats:
+    """Start the server on 127.0.0.1:`port` with its streams in `data`, for `users` as `broker.configuration` writes them, or
+    for everybody.
 
     `durable` syncs each message to disk before it is acknowledged; the server's own default waits up to two minutes.
     Raises StartFailed.
@@ -43,7 +44,7 @@ def start(data: Path, port: int, log: Path, *, durable: bool = True, wait: bool 
     streams = json.dumps(str(data), ensure_ascii=False)  # quoted, as the configuration quotes too
     configuration.write_text(
         f"host: 127.0.0.1\nport: {port}\nmax_payload: {LARGEST_MESSAGE}\n"
-        f"jetstream {{ store_dir: {streams}, sync_interval: {sync} }}\n"
+        f"jetstream {{ store_dir: {streams}, sync_interval: {sync} }}\n{users}"
     )
     server = Nats(spawn([program(), "-c", str(configuration)], log), port)
     if wait:

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,17 +43,17 @@ class Postgres:
     def url(self, database: str = MAINTENANCE_DATABASE) -> str:
         return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
 
-    def create_databases(self, names: Iterable[str]) -> list[str]:
-        """Create the databases that are missing. Returns their names."""
-        held = set(self.query("SELECT datname FROM pg_database").splitlines())
-        missing = [name for name in names if name not in held]
-        for name in missing:
-            self.query(f'CREATE DATABASE "{name}"')
-        return missing
-
     def query(self, sql: str) -> str:
-        """Run one statement through psql, so that the caller needs no event loop. Raises StartFailed."""
-        command = [str(self.programs / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.url(), "-c", sql]
+        """Run one statement. Raises StartFailed."""
+        return self._psql("-c", sql)
+
+    def run_script(self, file: Path) -> None:
+        """Run a script of statements and psql's own commands. Raises StartFailed."""
+        self._psql("-f", str(file))
+
+    def _psql(self, *what: str) -> str:
+        """What psql answers; through it, so that the caller needs no event loop."""
+        command = [str(self.programs / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.url(), *what]
         done = run(command, env={**os.environ, "PGCONNECT_TIMEOUT": "10"})
         if done.returncode != 0:
             raise StartFailed(

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from clusters.local.folder import Folder, locate, replace
+from clusters.credentials import keep
+from clusters.local.folder import Folder, locate
 from services.kit.language import spoken
 
 
@@ -62,7 +63,7 @@ def read(folder: Folder) -> State | None:
 
 def write(folder: Folder, state: State) -> None:
     """Replace the state file, readable by its owner only."""
-    replace(folder.state, json.dumps(asdict(state), indent=1))
+    keep(folder.state, json.dumps(asdict(state), indent=1))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from clusters import credentials
 from clusters.local import display, state
 from clusters.local.folder import Folder, FolderUnusable, explain, locate, prepare
 from clusters.local.launch import FORKED, Launcher, load_stack
@@ -123,6 +124,7 @@ def already(found: state.State) -> None:
 def _supervisor(
     folder: Folder, parts: Sequence[Part], env: Mapping[str, str], screen: display.Screen, left: state.State | None
 ) -> Supervisor:
+    credentials.prepare(folder.credentials, [service.name for service in SERVICES])
     host = env.get("HOST") or "127.0.0.1"
     addresses = {part.name: f"127.0.0.1:{port_of(part, env)}" for part in (*parts, *chosen(()))}
     launcher = Launcher(folder, addresses.__getitem__, host, env)
@@ -138,7 +140,7 @@ def _supervisor(
     variables: dict[str, str] = {}
     for part in chosen(()):
         variables |= launcher.variables(part)
-    for own_only in ("HOST", "PORT"):
+    for own_only in ("HOST", "PORT", "NATS_SEED_FILE"):
         variables.pop(own_only, None)
     variables["GATEWAY_URL"] = f"http://{addresses['gateway']}/graphql"
     variables["PROGRAMS_URL"] = f"http://{addresses['programs']}"

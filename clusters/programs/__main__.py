@@ -14,12 +14,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from clusters.programs.answering import Programs
+from clusters.programs.answering import USER, Programs
 from clusters.programs.behaviour import BehaviourRefused, Behaviours
 from services.kit import logs
+from services.kit.broker import sign_in
 from services.kit.bus import end
 from services.kit.language import Words, negotiate, spoken
-from services.kit.settings import Mode, SettingMissing, mode, nats_url, number
+from services.kit.settings import Mode, SettingMissing, authority, mode, nats_seed, nats_url, number
 
 LARGEST_BODY = 65_536
 _TOO_LARGE = Words("body: at most 64 KiB.", "body\u00a0: au plus 64\u00a0Kio.")
@@ -91,12 +92,13 @@ def main() -> None:
                 )
             )
         url = nats_url()
+        signed_in = sign_in(USER, url, nats_seed(), authority())
         port = number(os.environ, "PORT", 8110)
     except SettingMissing as missing:
         sys.exit(f"programs: {missing}")
     logs.configure("programs", os.environ.get("LOG_LEVEL", "INFO"))
     config = uvicorn.Config(
-        application(Programs(url, Behaviours())),
+        application(Programs(url, Behaviours(), signed_in)),
         host=os.environ.get("HOST", "127.0.0.1"),
         port=port,
         loop="uvloop",

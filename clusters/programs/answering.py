@@ -12,16 +12,16 @@ from uuid import UUID, uuid5
 import orjson
 import structlog
 from faststream import AckPolicy
-from faststream.nats import NatsBroker
 from faststream.nats.annotations import NatsMessage
 from prometheus_client import Counter
 from pydantic import BaseModel
 
 from clusters.programs.behaviour import REASONS, Behaviours
-from services.kit.bus import AWAY, STREAM, begin, declared_stream, end, one_by_one, subject_of
+from services.kit.broker import STREAM, SignIn, durable_of, subject_of
+from services.kit.bus import AWAY, NOBODY, begin, declared_stream, end, inbox, one_by_one, opened
 from services.kit.events import Event, check
 
-DURABLE = "programs-program-requested-v1"
+USER = "programs"
 NAMESPACE = UUID("6f6e6564-6f6f-4272-8072-6f6772616d73")
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0
 _PREFIXES = {
@@ -114,16 +114,17 @@ def trace_of(body: bytes) -> dict[str, str]:
 class Programs:
     """Listens and answers until it is stopped. Requests wait in the stream while it is away."""
 
-    def __init__(self, url: str, behaviours: Behaviours) -> None:
+    def __init__(self, url: str, behaviours: Behaviours, sign_in: SignIn = NOBODY) -> None:
         self.behaviours = behaviours
-        self.broker = NatsBroker(url, max_reconnect_attempts=-1, reconnect_time_wait=1, connect_timeout=2, logger=None)
+        self.broker = opened(url, sign_in)
         self._stream = declared_stream()
         self._late: dict[asyncio.Task[None], NatsMessage] = {}
         self._subscriber = self.broker.subscriber(
             subject_of(ProgramRequested.type),
             stream=self._stream,
-            durable=DURABLE,
+            durable=durable_of(USER, ProgramRequested.type),
             pull_sub=one_by_one(),
+            inbox_prefix=inbox(sign_in),
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
         )

@@ -12,8 +12,9 @@ from typing import Any
 
 from graphql import GraphQLObjectType
 
-from gateway.engine.execution import Execution, Json
+from gateway.engine.execution import Execution
 from gateway.engine.normalise import TYPENAME
+from gateway.engine.places import Json
 from gateway.engine.plan import Fetch, Plan
 from gateway.engine.projection import Projection
 from gateway.engine.selection import Fields, Later, Selection, Shown, Usage

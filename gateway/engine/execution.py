@@ -8,21 +8,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import orjson
 
-from gateway.engine.normalise import TYPENAME, asked_as
-from gateway.engine.plan import Context, Entities, Fetch, Input, Lookup, Narrowed, PathPart, Plan
-from gateway.engine.reading import Read, dumps
+from gateway.engine.normalise import asked_as
+from gateway.engine.places import Here, Json, Place, chains, placed, reached
+from gateway.engine.plan import Fetch, Lookup, Plan
+from gateway.engine.reading import Brief, Read, dumps
+from gateway.engine.representation import Absent, context_of, representation
 from gateway.engine.sharing import Known
 
-Json = dict[str, Any]
-Here = dict[tuple[PathPart, ...], list[Json]]  # the objects at paths
+_NONE = b"", "", b""  # a response key that nothing has
 MOST_LOCATED = 100  # places that one failed request is reported at
 
 
-class Request(NamedTuple):
+class Request(msgspec.Struct, frozen=True):
     """A request to send: the body is JSON, ready for the wire; `loads` reads the JSON of its answer."""
 
     fetch: Fetch
@@ -40,11 +42,13 @@ class _Sent:
 
 
 class Execution:
-    """One run of a plan. `data` is complete and `errors` are located when `done`."""
+    """One run of a plan. `data` is complete and `errors` are located when `done`; `repeats` says whether one value may have
+    several places in it."""
 
     def __init__(self, plan: Plan, variables: Mapping[str, Any] | None = None) -> None:
         self.data: Json = {}
         self.errors: list[Json] = []
+        self.repeats = False
         self._variables = variables or {}
         self._points, self._separate, self._readers = plan.points, plan.separate, plan.readers
         self._waiting = list(plan.fetches)
@@ -61,6 +65,8 @@ class Execution:
     def ready(self) -> list[Request]:
         """The requests that can be sent now. A lookup without anything to look up is answered by itself."""
         found: list[Request] = []
+        if not self._waiting:
+            return found
         here: Here = {(): [self.data]}
         progress = True
         while progress:
@@ -85,15 +91,19 @@ class Execution:
             for rename in fetch.renames:
                 _rename(data, rename.path, rename.alias, rename.key)
         if isinstance(data, dict):
+            shared = isinstance(answer, Read)
+            self.repeats = self.repeats or (shared and type(answer) is not Brief)
             for part in sent:
                 if part.alias != part.lookup.alias:
                     _rename_as(part.lookup.alias, fetch, data.get(part.alias))
-                self._merge_entities(fetch, part, data.get(part.alias), shared=type(answer) is Read)
+                self._merge_entities(fetch, part, data.get(part.alias), shared=shared)
             if not fetch.lookups:
                 point = self._points.get((fetch.id, ""))
-                if point is not None and type(answer) is not Read:
+                if point is not None and not shared:
+                    self.repeats = True
                     point.share(data, defaultdict(dict))
-                self._merge(fetch, "", _reached({(): [self.data]}, fetch.path), data)
+                places = reached({(): [self.data]}, fetch.path) if fetch.path else [self.data]
+                self._merge(places, data, parting=(fetch.id, "") in self._separate)
         for error in errors:
             self._locate(fetch, sent, error if isinstance(error, dict) else {})
         if errors:
@@ -113,7 +123,7 @@ class Execution:
 
     def _stop_if_lost(self, fetch: Fetch) -> None:
         """After a mutation whose null takes the whole answer with it, nothing more is done."""
-        if any(self.data.get(key) is None for key in fetch.vital):
+        if fetch.vital and any(self.data.get(key) is None for key in fetch.vital):
             self._waiting.clear()
 
     # -- sending
@@ -139,7 +149,7 @@ class Execution:
             waited = waited or bool(sent[-1].targets)
         if sent and not waited:
             return None
-        if fetch.path and not fetch.lookups and not _reached(here, fetch.path):
+        if fetch.path and not fetch.lookups and not reached(here, fetch.path):
             return None
         self._sent[fetch.id] = sent
         variables = b',"variables":{%b}' % b",".join(parts) if parts else b""
@@ -151,21 +161,21 @@ class Execution:
         groups: dict[tuple[bytes, ...], dict[bytes, list[Json]]] = {}
         seen: set[int] = set()
         lost: list[Json] = []
-        for above in _chains(self.data, entities.path):
+        for above in chains(self.data, entities.path):
             value = above[-1]
             if id(value) in seen:
                 continue
             try:
-                representation = _representation(value, entities, whole=whole)
-                if representation is None:
+                entity = representation(value, entities, whole=whole)
+                if entity is None:
                     continue
                 seen.add(id(value))
-                told = tuple(dumps(_context(above[len(c.path)], c, whole)) for c in lookup.told)
-            except _Absent:
+                told = tuple(dumps(context_of(above[len(c.path)], c, whole)) for c in lookup.told)
+            except Absent:
                 seen.add(id(value))
                 lost.append(value)
             else:
-                groups.setdefault(told, {}).setdefault(dumps(representation), []).append(value)
+                groups.setdefault(told, {}).setdefault(dumps(entity), []).append(value)
         self._lose(fetch, lookup, lost)
         if not groups:
             parts.append(b'"%b":[]' % lookup.variable.encode())
@@ -187,14 +197,19 @@ class Execution:
         known: dict[bytes, list[Json]] = {}
         lost: list[Json] = []
         for entities in lookup.entities:
-            for value in _reached(here, entities.path):
+            before, key, after = entities.lone or _NONE
+            for value in reached(here, entities.path):
+                held = value.get(key)
+                if held.__class__ is str:
+                    known.setdefault(b"%b%b%b" % (before, dumps(held), after), []).append(value)
+                    continue
                 try:
-                    representation = _representation(value, entities, whole=whole)
-                except _Absent:
+                    entity = representation(value, entities, whole=whole)
+                except Absent:
                     lost.append(value)
                     continue
-                if representation is not None:
-                    known.setdefault(dumps(representation), []).append(value)
+                if entity is not None:
+                    known.setdefault(dumps(entity), []).append(value)
         self._lose(fetch, lookup, lost)
         return list(known), list(known.values())
 
@@ -214,20 +229,24 @@ class Execution:
     def _merge_entities(self, fetch: Fetch, part: _Sent, results: Any, *, shared: bool) -> None:
         if not isinstance(results, list):
             return
-        point = None if shared else self._points.get((fetch.id, part.lookup.alias))
+        place = fetch.id, part.lookup.alias
+        point, parting = None if shared else self._points.get(place), place in self._separate
         known: Known = defaultdict(dict)
         for result, waiting in zip(results, part.targets, strict=False):
             if isinstance(result, dict):
                 if point is not None:
+                    self.repeats = True
                     point.share(result, known)
-                self._merge(fetch, part.lookup.alias, waiting, result)
+                self._merge(waiting, result, parting=parting)
 
-    def _merge(self, fetch: Fetch, alias: str, waiting: list[Json], result: Json) -> None:
+    def _merge(self, waiting: list[Json], result: Json, *, parting: bool) -> None:
         """Merge a part of an answer into those who wait for it, a copy each where they part later."""
-        if (fetch.id, alias) in self._separate:
-            for value in waiting[1:]:
-                merge(value, deepcopy(result))
-            waiting = waiting[:1]
+        if len(waiting) > 1:
+            self.repeats = True
+            if parting:
+                for value in waiting[1:]:
+                    merge(value, deepcopy(result))
+                waiting = waiting[:1]
         for value in waiting:
             merge(value, result)
 
@@ -246,14 +265,14 @@ class Execution:
         if not path:
             places = self._all_places(fetch, sent)[:1]
         elif not fetch.lookups:
-            places = [[*place, *path] for _, place in _values(self.data, fetch.path)]
+            places = [[*place, *path] for _, place in placed(self.data, fetch.path)]
         else:
             places = self._entity_places(sent, path)
         for place in places[:MOST_LOCATED] or [[]]:
             place = [asked_as(part) for part in place]
             self.errors.append({**told, "path": place} if place else dict(told))
 
-    def _entity_places(self, sent: list[_Sent], path: list[Any]) -> list[list[str | int]]:
+    def _entity_places(self, sent: list[_Sent], path: list[Any]) -> list[Place]:
         for part in sent:
             if part.alias == path[0]:
                 if len(path) > 1 and isinstance(path[1], int) and path[1] < len(part.targets):
@@ -261,21 +280,21 @@ class Execution:
                 return list(self._waiting_at(part.lookup, chain.from_iterable(part.targets)))
         return []
 
-    def _waiting_at(self, lookup: Lookup, values: Iterable[Json]) -> Iterator[list[str | int]]:
+    def _waiting_at(self, lookup: Lookup, values: Iterable[Json]) -> Iterator[Place]:
         """The places of values that wait for a lookup; one value may stand at several."""
         wanted = {id(value) for value in values}
         for path in {entities.path: None for entities in lookup.entities}:
-            yield from (place for value, place in _values(self.data, path) if id(value) in wanted)
+            yield from (place for value, place in placed(self.data, path) if id(value) in wanted)
 
-    def _all_places(self, fetch: Fetch, sent: list[_Sent]) -> list[list[str | int]]:
+    def _all_places(self, fetch: Fetch, sent: list[_Sent]) -> list[Place]:
         """Every place that waits for a fetch, up to a bound."""
-        found: Iterator[list[str | int]]
+        found: Iterator[Place]
         if fetch.lookups:
             found = chain.from_iterable(
                 self._waiting_at(part.lookup, chain.from_iterable(part.targets)) for part in sent
             )
         elif fetch.path:
-            found = (place for _, place in _values(self.data, fetch.path))
+            found = (place for _, place in placed(self.data, fetch.path))
         else:
             found = iter([[key] for key in fetch.roots])
         return list(islice(found, MOST_LOCATED))
@@ -283,6 +302,9 @@ class Execution:
 
 def merge(into: Json, more: Mapping[str, Any]) -> None:
     """Merge an object into another: null never overwrites, lists merge by index, objects by key."""
+    if into.keys().isdisjoint(more):
+        into.update(more)
+        return
     for key, value in more.items():
         held = into.get(key)
         if held is None:
@@ -308,149 +330,6 @@ def _merge_lists(into: list[Any], more: list[Any]) -> None:
             _merge_lists(held, value)
         elif held is None:
             into[index] = value
-
-
-def _reached(here: Here, path: tuple[PathPart, ...]) -> list[Json]:
-    """The distinct objects at a path, in first-seen order; lists are entered wherever they are. The objects at some paths
-    are known, those of the root at least; those on the way become known too."""
-    known = here.get(path)
-    if known is None:
-        known = here[path] = _beyond(_reached(here, path[:-1]), path[-1])
-    return known
-
-
-def _beyond(values: list[Json], part: PathPart) -> list[Json]:
-    """Where a part of a path leads from some objects."""
-    if isinstance(part, Narrowed):
-        return [value for value in values if _is_one_of(value, part.types)]
-    found: dict[int, Json] = {}
-    for value in values:
-        held = value.get(part)
-        if held.__class__ is dict:
-            found[id(held)] = held
-        elif held.__class__ is list:
-            _enter(held, found)
-    return list(found.values())
-
-
-def _chains(data: Json, path: tuple[PathPart, ...]) -> Iterator[list[Json]]:
-    """The objects at a path, each with those on the way there: the root, then one for each part of the path."""
-
-    def enter(value: Any, chain: list[Json]) -> Iterator[list[Json]]:
-        if isinstance(value, list):
-            for item in value:
-                yield from enter(item, chain)
-        elif isinstance(value, dict):
-            yield from onward([*chain, value])
-
-    def onward(chain: list[Json]) -> Iterator[list[Json]]:
-        if len(chain) > len(path):
-            yield chain
-            return
-        part = path[len(chain) - 1]
-        if isinstance(part, Narrowed):
-            if _is_one_of(chain[-1], part.types):
-                yield from onward([*chain, chain[-1]])
-        else:
-            yield from enter(chain[-1].get(part), chain)
-
-    return onward([data])
-
-
-def _context(value: Json, context: Context, whole: bool) -> Any:
-    """What a value gives for a context. Raises _Absent where it did not arrive, or is null and must not be."""
-    found = _first(value, context.inputs, whole)
-    if found is None and context.type.endswith("!"):
-        raise _Absent
-    return found
-
-
-def _first(held: Any, inputs: tuple[Input, ...], whole: bool) -> Any:
-    if isinstance(held, list):
-        return [_first(item, inputs, whole) for item in held]
-    for given in inputs if isinstance(held, dict) else ():
-        if given.types is None or _is_one_of(held, given.types):
-            if given.key not in held and whole:
-                raise _Absent
-            found = held.get(given.key)
-            return found if given.below is None else _first(found, given.below, whole)
-    return None
-
-
-def _enter(values: list[Any], found: dict[int, Json]) -> None:
-    for value in values:
-        if value.__class__ is dict:
-            found[id(value)] = value
-        elif value.__class__ is list:
-            _enter(value, found)
-
-
-def _is_one_of(value: Json, types: frozenset[str]) -> bool:
-    told = value.get(TYPENAME)
-    return told.__class__ is str and told in types
-
-
-def _values(data: Any, path: tuple[PathPart, ...]) -> Iterator[tuple[Json, list[str | int]]]:
-    """The objects at a path, with the concrete path of each; lists are entered wherever they are."""
-
-    def enter(value: Any, depth: int, here: list[str | int]) -> Iterator[tuple[Json, list[str | int]]]:
-        if isinstance(value, list):
-            for index, item in enumerate(value):
-                yield from enter(item, depth, [*here, index])
-        elif isinstance(value, dict):
-            if depth == len(path):
-                yield value, here
-                return
-            part = path[depth]
-            if isinstance(part, Narrowed):
-                if _is_one_of(value, part.types):
-                    yield from enter(value, depth + 1, here)
-            else:
-                yield from enter(value.get(part), depth + 1, [*here, part])
-
-    return enter(data, 0, [])
-
-
-class _Absent(Exception):
-    """An input did not arrive."""
-
-
-def _representation(value: Json, entities: Entities, *, whole: bool) -> Json | None:
-    """What a subgraph is told of a value; None when a part of its key is missing, since it cannot be looked up then.
-
-    Raises _Absent when an input did not arrive, if the value is to be told `whole`.
-    """
-    for key in entities.required:
-        if value.get(key) is None:
-            return None
-    if entities.flat is not None and entities.flat.keys() <= value.keys():
-        told = {key: value[held] for held, key in entities.flat.items()}
-    else:
-        told = _told(value, entities.inputs, whole)
-    told[TYPENAME] = entities.typename
-    return told
-
-
-def _told(value: Json, inputs: tuple[Input, ...], whole: bool) -> Json:
-    told: Json = {}
-    for given in inputs:
-        if given.types is not None and not _is_one_of(value, given.types):
-            continue
-        if given.key not in value:
-            if given.name != TYPENAME:
-                if whole:
-                    raise _Absent
-                told[given.name] = None
-            continue
-        held = value[given.key]
-        told[given.name] = held if given.below is None else _below(held, given.below, whole)
-    return told
-
-
-def _below(held: Any, inputs: tuple[Input, ...], whole: bool) -> Any:
-    if isinstance(held, list):
-        return [_below(item, inputs, whole) for item in held]
-    return _told(held, inputs, whole) if isinstance(held, dict) else None
 
 
 def _rename_as(alias: str, fetch: Fetch, value: Any) -> None:

@@ -24,8 +24,7 @@ from graphql.language import Visitor
 
 APOLLO = "https://specs.apollo.dev/"
 STRUCTURAL = ("link", "core", "join")
-# By name: the versions that are known, and the directives other than the feature's own. Who may see what (@authenticated,
-# @requiresScopes, @policy) is for the owners of the data to check: tokens are passed on.
+# By name: the versions that are known, and the directives other than the feature's own.
 KNOWN: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "link": (("v1.0",), ()),
     "core": (("v0.1", "v0.2"), ()),

@@ -9,7 +9,7 @@ Key, requires and provides field sets go through the same code.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphql import (
     ArgumentNode,
@@ -28,6 +28,7 @@ from graphql import (
 )
 from graphql.language import print_ast
 
+from gateway.engine.access import Denials
 from gateway.engine.supergraph import Supergraph
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ MOST_FIELDS = 20_000  # of one operation, where a field of an interface is one f
 
 
 class TooManyWays(Exception):
-    """An operation can be answered in more ways than are looked at."""
+    """An operation takes more planning than is done for one."""
 
 
 @dataclass(slots=True)
@@ -80,8 +81,8 @@ def held_as(key: str, name: str) -> str:
     return f"_{key}" if key.endswith(TYPENAME) and name != TYPENAME and MISNAMED.fullmatch(key) else key
 
 
-def asked_as(held: str | int) -> str | int:
-    """The client's response key, or index, of one under which subgraphs were asked."""
+def asked_as(held: Any) -> Any:
+    """The client's response key, or index, of one under which subgraphs were asked; anything else as it is."""
     if isinstance(held, str) and held.endswith(TYPENAME) and held != TYPENAME and MISNAMED.fullmatch(held):
         return held[1:]
     return held
@@ -129,13 +130,16 @@ class Normaliser:
         defers: "Defers | None" = None,
         *,
         types: bool = False,
+        denials: Denials | None = None,
     ) -> None:
-        """Without `defers` nothing is deferred, whatever the document says."""
+        """Without `defers` nothing is deferred, whatever the document says. What `denials` name is left out."""
         self._supergraph = supergraph
         self._conditions = conditions or {}
         self._defers, self._within = defers, 0
         self._internal = document is None
         self._left = MOST_FIELDS
+        self._denials = denials
+        self.denied: set[tuple[str, str]] = set()  # what was left out: types and fields
         self._types = types  # whether the planner's own __typename is one to ask for
         definitions = document.definitions if document else ()
         self._fragments = {d.name.value: d for d in definitions if isinstance(d, FragmentDefinitionNode)}
@@ -184,6 +188,13 @@ class Normaliser:
                 self._add(into, Selected(into.type, TYPENAME, None, "", frozenset()))
             return
         shared = whole and into.type not in possible and not self._expands(into.type, name)
+        if self._denials is not None:
+            depends, denial = self._denials.among(possible, name)
+            if depends or denial is not None:
+                possible = self._allowed(into, possible, name, whole=whole and not depends)
+            shared = shared and not depends
+            if not possible:
+                return
         if shared and self._supergraph.contexts and node.selection_set is not None:
             below = self.selections(node.selection_set, self._supergraph.types[into.type].fields[name].type_name)
             shared = not any(self._supergraph.sets(c, into.type) is None for c in self._contexts(below))
@@ -197,6 +208,16 @@ class Normaliser:
             if node.selection_set is not None:
                 selected.children = self.selections(node.selection_set, declared.type_name)
             self._add(into, selected)
+
+    def _allowed(self, into: Selections, possible: frozenset[str], name: str, *, whole: bool) -> frozenset[str]:
+        """The possible types on which a field is not denied. Where this is not the same for all, and so the answer depends on
+        which of them a value is of, that is asked for."""
+        assert self._denials is not None  # noqa: S101 - looked at before
+        allowed = frozenset(owner for owner in possible if self._denials.of(owner, name) is None)
+        self.denied |= {(owner, name) for owner in possible - allowed}
+        if not whole and self._supergraph.types[into.type].abstract:
+            self._add(into, self._selected(into.type, TYPENAME, TYPENAME))
+        return allowed
 
     def _contexts(self, selections: Selections) -> set[str]:
         """The contexts that fields of a selection set, or below, may be told."""
@@ -238,6 +259,9 @@ class Normaliser:
                     if of_one is not None and of_one.directives == selected.directives:
                         selected.occurs |= of_one.occurs
                         del into.fields[(member, *meaning)]
+                        self._add(
+                            into, self._selected(into.type, TYPENAME, TYPENAME)
+                        )  # since it stands first on that type
         into.fields[identity] = selected
         self._left -= 1
         if self._left < 0:

@@ -17,7 +17,6 @@ from gateway.engine.defer import Deferred
 from gateway.engine.reading import Reader
 from gateway.engine.sharing import Point, points, separate
 
-ROOT_KINDS = ("query", "mutation", "subscription")
 MARK = "\0"  # stands for the $ of a variable of the planner's own, until its document is written; in no GraphQL text
 
 
@@ -85,6 +84,14 @@ class Entities:
         found = {given.key: given.name for given in self.inputs}
         return found if len(found) == len(self.inputs) else None
 
+    @cached_property
+    def lone(self) -> tuple[bytes, str, bytes] | None:
+        """If the key is one field and all there is to tell: the response key of its value, and the JSON before and after it."""
+        if self.flat is None or len(self.inputs) > 1 or self.required != (*self.flat,):
+            return None
+        ((key, name),) = self.flat.items()
+        return b'{"%b":' % name.encode(), key, b',"__typename":"%b"}' % self.typename.encode()
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -127,7 +134,8 @@ class Rename:
 class Fetch:
     """One request. `after` are the ids of the fetches whose answers it reads; `path` is where a root answer belongs,
     `roots` its first response keys. When one of the mutations `vital` gives null, the whole answer is null and no later
-    one runs. `defers` are the deferred fragments that it is for, none when the first part of the answer needs it."""
+    one runs. `defers` are the deferred fragments that it is for, none when the first part of the answer needs it. `recipients`
+    are the subgraphs that are told more of its answer than keys."""
 
     id: int
     subgraph: str
@@ -141,6 +149,7 @@ class Fetch:
     vital: tuple[str, ...] = ()
     renames: tuple[Rename, ...] = ()
     defers: tuple[Deferred, ...] = ()
+    recipients: tuple[str, ...] = ()
 
     @cached_property
     def opening(self) -> bytes:

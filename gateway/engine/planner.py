@@ -11,19 +11,21 @@ from dataclasses import replace
 from graphql import DocumentNode, NonNullTypeNode, OperationDefinitionNode
 from graphql.language import print_ast
 
+from gateway.engine.access import Denials
 from gateway.engine.choose import choose
 from gateway.engine.defer import Deferred, Defers
 from gateway.engine.document import Printer, operation
 from gateway.engine.fetches import Asked, Builder, Draft, Wanted, free
 from gateway.engine.merge import merged
 from gateway.engine.normalise import TYPENAME, Normaliser, Selections, TooManyWays
+from gateway.engine.passing import passing
 from gateway.engine.plan import MARK, Fetch, Lookup, PathPart, Plan
 from gateway.engine.supergraph import Supergraph
 from gateway.engine.tree import Jump, Place
-from gateway.engine.walk import JUMP_COST, MOST_WAYS, NoResolvablePath, Walker
+from gateway.engine.walk import JUMP_COST, MOST_STEPS, NoResolvablePath, Walker
 from gateway.engine.way import Path
 
-__all__ = ["MOST_WAYS", "NoResolvablePath", "Planner", "TooManyWays", "plan_operation"]
+__all__ = ["MOST_STEPS", "NoResolvablePath", "Planner", "TooManyWays", "plan_operation"]
 
 
 class Planner:
@@ -39,12 +41,13 @@ class Planner:
         node: OperationDefinitionNode,
         conditions: Mapping[str, bool] | None = None,
         defers: Defers | None = None,
+        denials: Denials | None = None,
     ) -> Plan:
-        """The plan of an operation; with `defers`, of its parts. Raises NoResolvablePath naming what no subgraph can resolve,
-        and TooManyWays."""
-        self._walker.left = MOST_WAYS
+        """The plan of an operation; with `defers`, of its parts; without what `denials` name. Raises NoResolvablePath naming
+        what no subgraph can resolve, and TooManyWays."""
+        self._walker.left = MOST_STEPS
         try:
-            return self._plan(document, node, conditions or {}, defers)
+            return self._plan(document, node, conditions or {}, defers, denials)
         except (TooManyWays, RecursionError):
             self._walker = Walker(self._supergraph)  # what it was about to find out is not known
             raise TooManyWays from None
@@ -55,15 +58,19 @@ class Planner:
         node: OperationDefinitionNode,
         conditions: Mapping[str, bool],
         defers: Defers | None,
+        denials: Denials | None,
     ) -> Plan:
         kind = node.operation.value
         root = self._supergraph.roots[kind]
-        selections = Normaliser(self._supergraph, document, conditions, defers).selections(node.selection_set, root)
+        normaliser = Normaliser(self._supergraph, document, conditions, defers, denials=denials)
+        selections = normaliser.selections(node.selection_set, root)
         deferred = tuple(defers.all) if defers is not None else ()
         if defers is not None and deferred:
             defers.settle(selections, self._supergraph)
         if all(selected.name == TYPENAME for selected in selections):
             return Plan((), deferred)  # that there is a root, and its name, need not be asked of anyone
+        if any(owner == root and self._vital(root, name) for owner, name in normaliser.denied):
+            return Plan((), deferred)  # the whole answer will be null: nothing is done or read of which nobody hears
         declared = {d.variable.name.value: print_ast(d) for d in node.variable_definitions or ()}
         builder = Builder(self._supergraph, self._walker, selections)
         if kind == "mutation":
@@ -71,7 +78,8 @@ class Planner:
         else:
             builder.build(choose(None, self._walker.leaves(self._starts(root), selections)))
         drafts = merged(builder.drafts)
-        return Plan(tuple(self._fetch(draft, kind, declared, deferred) for draft in drafts), deferred)
+        fetches = [self._fetch(draft, kind, declared, deferred) for draft in drafts]
+        return Plan(passing(fetches), deferred)
 
     def _starts(self, root: str) -> list[Path]:
         """The ways into a root type: one per subgraph that has it."""
@@ -118,19 +126,19 @@ class Planner:
             lookups=lookups,
             path=draft.path,
             roots=tuple(draft.asked.fields) if draft.asked is not None else (),
-            vital=self._vital(draft.asked) if own == "mutation" and draft.asked is not None else (),
+            vital=self._vitals(draft.asked) if own == "mutation" and draft.asked is not None else (),
             renames=tuple(sorted(printer.renames, key=lambda rename: -len(rename.path))),  # what is below goes first
             defers=tuple(deferred[number - 1] for number in sorted(draft.defers)),
         )
 
-    def _vital(self, asked: Asked) -> tuple[str, ...]:
+    def _vitals(self, asked: Asked) -> tuple[str, ...]:
         """The response keys of root fields that cannot be null."""
-        declared = self._supergraph.types[asked.place.type].fields
-        return tuple(
-            key
-            for key, entry in asked.fields.items()
-            if entry.name in declared and isinstance(declared[entry.name].type, NonNullTypeNode)
-        )
+        return tuple(key for key, entry in asked.fields.items() if self._vital(asked.place.type, entry.name))
+
+    def _vital(self, root: str, name: str) -> bool:
+        """Whether a root field cannot be null."""
+        declared = self._supergraph.types[root].fields.get(name)
+        return declared is not None and isinstance(declared.type, NonNullTypeNode)
 
     def _lookups(
         self, draft: Draft, printer: Printer, extra: list[str], declared: Mapping[str, str]
@@ -175,13 +183,14 @@ def plan_operation(
     conditions: Mapping[str, bool] | None = None,
     labels: frozenset[str] = frozenset(),
     defers: Defers | None = None,
+    denials: Denials | None = None,
 ) -> Plan:
     """The plan of an operation on a supergraph while the `labels` of progressive @overrides hold. With `defers`, what is
-    deferred is fetched apart.
+    deferred is fetched apart. What `denials` name is not fetched.
 
     Raises NoResolvablePath and TooManyWays.
     """
     planner = supergraph.planners.get(labels)
     if not isinstance(planner, Planner):
         planner = supergraph.planners[labels] = Planner(supergraph.under(labels))
-    return planner.plan(document, node, conditions, defers)
+    return planner.plan(document, node, conditions, defers, denials)

@@ -19,6 +19,7 @@ from graphql import (
     OperationDefinitionNode,
 )
 
+from gateway.engine.access import Denial, Denials
 from gateway.engine.defer import Defers
 from gateway.engine.normalise import TYPENAME
 from gateway.engine.selection import Collector, Later, Selection, Shown
@@ -45,24 +46,34 @@ class Projection:
         defers: Defers | None = None,
         *,
         repeats: bool = False,
+        denials: Denials | None = None,
     ) -> None:
-        """With `defers`, in parts. `repeats`: each part is all of its fragment, whatever others have shown already."""
+        """With `defers`, in parts; what `denials` name is null, with an error. `repeats`: each part is all of its fragment,
+        whatever others have shown already."""
         root = schema.get_root_type(node.operation)
         assert root is not None  # noqa: S101 - the operation is valid
         self._schema, self.root = schema, root
-        collector = Collector(schema, document, conditions or {}, defers, repeats=repeats)
+        collector = Collector(schema, document, conditions or {}, defers, repeats=repeats, denials=denials)
         self.selection = Selection(collector, root, [(node.selection_set, None)], frozenset())
-        self._shaper = Shaper(self.selection, root.name, writes=defers is None)
+        self._writes, self._shapers = defers is None, dict[bool, Shaper]()
         fields = self.selection.fields(root.name)
         everything = chain(fields.now, *(later.of(root.name) for later in fields.later))
         self.introspects = any(shown.name in ("__schema", "__type") for shown in everything)
+        denied = (shown.denied for shown in fields.now if shown.denied is not None)
+        self.denied = next(denied, None)  # why the first root field that is not shown is not
 
-    def project(self, data: Json, errors: list[Json]) -> Json | None:
+    def project(self, data: Json, errors: list[Json], *, repeats: bool = True) -> Json | None:
         """The client's data, to be written by orjson; None when a null bubbled up to the top. Adds an error where a null has no
-        other reason; what is told of a field that only the planner asked for is told of the value that it belongs to."""
+        other reason; what is told of a field that only the planner asked for is told of the value that it belongs to.
+
+        `repeats`: a value may have several places, where shaping it once saves time."""
         if not errors:
+            shaper = self._shapers.get(repeats)
+            if shaper is None:
+                shaper = Shaper(self.selection, self.root.name, remembers=repeats, writes=self._writes)
+                self._shapers[repeats] = shaper
             try:
-                return self._shaper.shape(data)
+                return shaper.shape(data)
             except Unusual:
                 pass
         answer = self.carefully(data, errors)
@@ -99,7 +110,16 @@ class Projection:
 
     def _object(self, value: Json, type_name: str, selection: Selection, path: Path, errors: list[Json]) -> Json:
         answer: Json = {}
-        for shown in selection.of(type_name):
+        fields = selection.of(type_name)
+        for shown in fields:
+            if shown.denied is not None and isinstance(shown.type, GraphQLNonNull):
+                _deny((path, shown.key), errors, shown.denied)  # nothing else of this object will be shown
+                raise _Bubble
+        for shown in fields:
+            if shown.denied is not None:
+                answer[shown.key] = None
+                _deny((path, shown.key), errors, shown.denied)
+                continue
             if shown.name == TYPENAME:
                 answer[shown.key] = type_name
                 continue
@@ -184,15 +204,27 @@ def _unfit(path: Path, errors: list[Json], owner: str, name: str) -> None:
     _explain(path, errors, "UNEXPECTED_VALUE", f"{owner}.{name} does not admit the value that its service gave.")
 
 
-def _explain(path: Path, errors: list[Json], code: str, message: str) -> None:
-    """Say why there is null, unless an error at, above or below this place says it already, or a hundred have been told."""
+def _deny(path: Path, errors: list[Json], denial: Denial) -> None:
+    """Say that the caller may not see what is at a place, unless a hundred errors have been told."""
+    if len(errors) < MOST_TOLD:
+        extensions = {"code": denial.code, "missing": denial.missing}
+        errors.append({"message": "The caller may not see this.", "path": _steps(path), "extensions": extensions})
+
+
+def _steps(path: Path) -> list[str | int]:
     full: list[str | int] = []
     here: Any = path
     while here is not None:
         here, part = here
         full.insert(0, part)
+    return full
+
+
+def _explain(path: Path, errors: list[Json], code: str, message: str) -> None:
+    """Say why there is null, unless an error at, above or below this place says it already, or a hundred have been told."""
     if len(errors) >= MOST_TOLD:
         return
+    full = _steps(path)
     for error in errors:
         other = error.get("path")
         if other is None or other[: len(full)] == full or full[: len(other)] == other:

@@ -15,12 +15,16 @@ from graphql import DocumentNode, FieldNode, InlineFragmentNode, OperationDefini
 from gateway.engine.sharing import Known, Point
 
 Json = dict[str, Any]
-SMALL_BYTES = 2_048  # below, there is too little to repeat
+SMALL_BYTES = 2_048  # below, there is too little to share
 _RAW_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Read(dict[str, Any]):
     """An answer in which equal values are shared already."""
+
+
+class Brief(Read):
+    """One in which there is too little to share."""
 
 
 class Reader:
@@ -51,7 +55,8 @@ class Reader:
     def __call__(self, body: bytes) -> Any:
         """What a JSON text holds. Raises ValueError if it is none."""
         if len(body) < SMALL_BYTES:
-            return orjson.loads(body)
+            found = orjson.loads(body)
+            return Brief(found) if found.__class__ is dict else found
         try:
             answer = self._decode(body)
             data = answer.get("data")

@@ -28,6 +28,7 @@ from graphql import (
     is_abstract_type,
 )
 
+from gateway.engine.access import Denial, Denials
 from gateway.engine.defer import NOW, Defers, directive_of
 from gateway.engine.normalise import TYPENAME, held_as, wanted
 from gateway.engine.shaping import Shaper
@@ -58,10 +59,11 @@ Nodes = list[tuple[SelectionSetNode, Usage | None]]
 class Shown:
     """A field to show: its response key and that of the merged data, its type, and what is shown below.
 
-    `asked` are the deferred fragments that it stands in, None for none; `leads` when something is deferred below it.
+    `asked` are the deferred fragments that it stands in, None for none; `leads` when something is deferred below it; `denied`
+    says why its value is not shown, if it is not.
     """
 
-    __slots__ = ("asked", "below", "held", "key", "leads", "name", "nodes", "type")
+    __slots__ = ("asked", "below", "denied", "held", "key", "leads", "name", "nodes", "type")
 
     def __init__(self, key: str, name: str, type_: GraphQLOutputType) -> None:
         self.key, self.held, self.name, self.type = key, held_as(key, name), name, type_
@@ -69,6 +71,7 @@ class Shown:
         self.asked: set[Usage | None] = set()
         self.below: Selection | None = None
         self.leads = False
+        self.denied: Denial | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +145,9 @@ class Collector:
         defers: Defers | None,
         *,
         repeats: bool,
+        denials: Denials | None = None,
     ) -> None:
-        self.schema, self._conditions = schema, conditions
+        self.schema, self._conditions, self._denials = schema, conditions, denials
         self._defers, self._repeats = defers, repeats
         self._fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
         self._leading: dict[int, bool] = {}
@@ -163,6 +167,8 @@ class Collector:
         now: list[Shown] = []
         later: dict[Owners, list[Shown]] = {}
         for shown in found.all():
+            if self._denials is not None:
+                _, shown.denied = self._denials.among(self.possible(type_name), shown.name)
             belongs = _least(shown.asked)
             if shown.nodes:
                 shown.below = Selection(self, _named(shown.type), shown.nodes, belongs)
@@ -240,24 +246,41 @@ class Collector:
         """The object types that a value of a type can be of."""
         type_ = self.schema.type_map[name]
         if isinstance(type_, GraphQLInterfaceType | GraphQLUnionType):
-            return frozenset(found.name for found in self.schema.get_possible_types(type_))
+            schema: Any = self.schema  # which gives a tuple, whatever it says
+            return frozenset(found.name for found in schema.get_possible_types(type_))
         return frozenset({name})
 
-    def needs_type(self, nodes: list[SelectionSetNode], possible: frozenset[str], *, narrowed: bool = False) -> bool:
-        """Whether what is shown at once of a value depends on which of the possible types it is of."""
+    def needs_type(
+        self,
+        nodes: list[SelectionSetNode],
+        possible: frozenset[str],
+        seen: set[str] | None = None,
+        *,
+        narrowed: bool = False,
+    ) -> bool:
+        """Whether what is shown at once of a value depends on which of the possible types it is of. `seen` are the keys that are
+        shown of all of them."""
+        seen = set() if seen is None else seen
         for item in (item for node in nodes for item in node.selections if wanted(item.directives, self._conditions)):
             if isinstance(item, FieldNode):
-                if narrowed or item.name.value == TYPENAME:
+                key, name = (item.alias or item.name).value, item.name.value
+                again = key in seen and item.selection_set is None
+                if name == TYPENAME or (narrowed and not again) or self._depends(possible, name):
                     return True
+                seen.add(key)
                 continue
             assert isinstance(item, FragmentSpreadNode | InlineFragmentNode)  # noqa: S101 - nothing else is left
             if self._defers is not None and directive_of(item) is not None:
                 continue
             inner = self._fragments[item.name.value] if isinstance(item, FragmentSpreadNode) else item
             left = possible & self.possible(inner.type_condition.name.value) if inner.type_condition else possible
-            if left and self.needs_type([inner.selection_set], left, narrowed=narrowed or left != possible):
+            if left and self.needs_type([inner.selection_set], left, seen, narrowed=narrowed or left != possible):
                 return True
         return False
+
+    def _depends(self, possible: frozenset[str], name: str) -> bool:
+        """Whether a field is denied on values of some of the possible types only."""
+        return self._denials is not None and self._denials.among(possible, name)[0]
 
 
 class _Found:

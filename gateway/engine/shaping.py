@@ -1,8 +1,9 @@
 """The projection's fast form: for each selection and runtime type a function, written out for just its fields.
 
-It holds where nothing is unusual. Whatever is (a null that must not be, a value of an unexpected kind, a type or an enum value
-that clients may not see) raises Unusual, and the projection then goes the careful way, which knows paths and errors. What the
-two give is the same. A value that several places share is shaped once, and from its second place on written once.
+It holds where nothing is unusual. Whatever is (what is denied, a null that must not be, a value of an unexpected kind, a type or
+an enum value that clients may not see) raises Unusual, and the projection then goes the careful way, which knows paths and
+errors. What the two give is the same. A value that several places share is shaped once, and written once from its second place
+on; where no value has several places, nothing is remembered, since that takes as long as the shaping itself.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 Complete = Callable[[Any], Any]
+MOST_INLINE = 5  # objects written out in one another; Python's compiler wants expressions to end
 
 
 class Unusual(Exception):
@@ -32,11 +34,12 @@ class Shaper:
     until their own answer is done, and every end forgets all.
     """
 
-    def __init__(self, root: "Selection", type_name: str, *, writes: bool = False) -> None:
-        """`writes`: what is shown a second time becomes JSON, for orjson to put where it belongs."""
-        self._writes = writes
+    def __init__(self, root: "Selection", type_name: str, *, remembers: bool = True, writes: bool = False) -> None:
+        """`remembers`: values may have several places. `writes`: what is shown a second time becomes JSON, for orjson to put
+        where it belongs."""
+        self._remembers, self._writes = remembers, writes
         self._shaped: list[dict[int, Any]] = []  # for each selection: what values became, by identity
-        self._root = self._object(root, type_name)
+        self._root = self._object(root, type_name, needed=True)
 
     def shape(self, data: Json) -> Json:
         """The client's data. Raises Unusual."""
@@ -47,61 +50,76 @@ class Shaper:
             for known in self._shaped:
                 known.clear()
 
-    def _object(self, selection: "Selection", type_name: str) -> Complete:
-        """The function that shapes an object of one runtime type: a dict display of its fields, in the client's order."""
-        names: dict[str, Any] = {"Unusual": Unusual}
-        checks, entries = [], []
-        for number, shown in enumerate(selection.of(type_name)):
+    def _object(self, selection: "Selection", type_name: str, *, needed: bool) -> Complete:
+        """The function that shapes an object of one runtime type; a value of another kind only if that is null and not
+        `needed`."""
+        source = _Source()
+        shown = self._display(selection, type_name, "held", source, MOST_INLINE)
+        return source.function(f"{shown} if held.__class__ is dict else {_otherwise(needed)}(held)")
+
+    def _display(self, selection: "Selection", type_name: str, held: str, source: "_Source", inline: int) -> str:
+        """A dict display of an object's fields, in the client's order. `held` is the name of the object."""
+        entries = []
+        for shown in selection.of(type_name):
+            value = f"{held}.get({shown.held!r})"
             if shown.name == TYPENAME:
-                entries.append(f"{shown.key!r}: {type_name!r}")
-                continue
-            value = f"get({shown.held!r})"
-            if shown.name in ("__schema", "__type"):
-                entries.append(f"{shown.key!r}: {value}")
-                continue
-            needed, type_ = _nullable(shown.type)
-            complete = self._completion(type_, shown)
-            if complete is not None:
-                names[f"complete_{number}"] = complete
-                value = f"complete_{number}({value})"
-            if needed:
-                checks.append(f"    if (value_{number} := {value}) is None: raise Unusual\n")
-                value = f"value_{number}"
+                value = repr(type_name)
+            elif shown.denied is not None:
+                value = "needed(None)"
+            elif shown.name not in ("__schema", "__type"):
+                value = self._value(shown.type, shown, value, source, inline)
             entries.append(f"{shown.key!r}: {value}")
-        source = f"def shape(held):\n    get = held.get\n{''.join(checks)}    return {{{', '.join(entries)}}}\n"
-        exec(compile(source, f"<{type_name}>", "exec"), names)  # noqa: S102 - of names in GraphQL's grammar only
-        shape: Complete = names["shape"]
-        return shape
+        return f"{{{', '.join(entries)}}}"
 
-    def _completion(self, type_: Any, shown: "Shown") -> Complete | None:
-        """The function that shapes a value of a nullable type; None where any value stands as it is. Null stays null."""
+    def _value(self, type_: Any, shown: "Shown", value: str, source: "_Source", inline: int) -> str:
+        """The expression that shapes a value of a type. So many objects may still be written out in one another."""
+        needed = isinstance(type_, GraphQLNonNull)
+        type_, otherwise = type_.of_type if needed else type_, _otherwise(needed)
         if isinstance(type_, GraphQLList):
-            return self._list(type_.of_type, shown)
+            held = source.variable()
+            items = self._items(type_.of_type, shown, held, source)
+            return f"({items} if ({held} := {value}).__class__ is list else {otherwise}({held}))"
         if shown.below is not None:
-            return self._composite(shown.below, type_)
-        return _enum(frozenset(type_.values)) if isinstance(type_, GraphQLEnumType) else None
+            if inline and isinstance(type_, GraphQLObjectType) and self._is_plain(type_, shown.below):
+                held = source.variable()
+                below = self._display(shown.below, type_.name, held, source, inline - 1)
+                return f"({below} if ({held} := {value}).__class__ is dict else {otherwise}({held}))"
+            return f"{source.name(self._composite(shown.below, type_, needed=needed))}({value})"
+        if isinstance(type_, GraphQLEnumType):
+            held, values = source.variable(), source.name(frozenset(type_.values))
+            known = f"({held} := {value}).__class__ is str and {held} in {values}"
+            return f"({held} if {known} else {otherwise}({held}))"
+        if needed:
+            held = source.variable()
+            return f"({held} if ({held} := {value}) is not None else needed({held}))"
+        return value
 
-    def _list(self, type_: Any, shown: "Shown") -> Complete:
-        needed, of_type = _nullable(type_)
-        inner = self._completion(of_type, shown)
+    def _items(self, type_: Any, shown: "Shown", held: str, source: "_Source") -> str:
+        """The expression that shapes the items of a list. They have a function of their own: a name that is given within a
+        comprehension is no local one."""
+        needed = isinstance(type_, GraphQLNonNull)
+        of_type = type_.of_type if needed else type_
+        if shown.below is not None and not isinstance(of_type, GraphQLList):
+            complete = self._composite(shown.below, of_type, needed=needed)
+        elif isinstance(of_type, GraphQLList | GraphQLEnumType):
+            within = _Source()
+            complete = within.function(self._value(type_, shown, "held", within, 0))
+        else:
+            return f"full({held})" if needed else held
+        return f"[{source.name(complete)}(item) for item in {held}]"
 
-        def complete(value: Any) -> Any:
-            if value is None:
-                return None
-            if value.__class__ is not list:
-                raise Unusual
-            shaped = value if inner is None else [inner(item) for item in value]
-            if needed and None in shaped:
-                raise Unusual
-            return shaped
+    def _is_plain(self, type_: GraphQLObjectType, selection: "Selection") -> bool:
+        """Whether a value is shaped by its static type alone."""
+        return not self._remembers and selection.admits(type_.name)
 
-        return complete
-
-    def _composite(self, selection: "Selection", type_: Any) -> Complete:
+    def _composite(self, selection: "Selection", type_: Any, *, needed: bool) -> Complete:
         only = type_.name if isinstance(type_, GraphQLObjectType) else None
+        if isinstance(type_, GraphQLObjectType) and self._is_plain(type_, selection):
+            return self._object(selection, type_.name, needed=needed)
+        otherwise = _needed if needed else _null
         by_type: dict[str, Complete] = {}
         known: dict[int, Any] = {}
-        writes = self._writes
+        writes, remembers = self._writes, self._remembers
         self._shaped.append(known)
 
         def complete(value: Any) -> Any:
@@ -110,10 +128,8 @@ class Shaper:
                 if writes and shaped.__class__ is dict:
                     shaped = known[id(value)] = orjson.Fragment(dumps(shaped))
                 return shaped
-            if value is None:
-                return None
             if value.__class__ is not dict:
-                raise Unusual
+                return otherwise(value)
             type_name = only or value.get(TYPENAME)
             if type_name.__class__ is not str:
                 raise Unusual
@@ -121,22 +137,58 @@ class Shaper:
             if shape is None:
                 if not selection.admits(type_name):
                     raise Unusual
-                shape = by_type[type_name] = self._object(selection, type_name)
-            shaped = known[id(value)] = shape(value)
+                shape = by_type[type_name] = self._object(selection, type_name, needed=True)
+            shaped = shape(value)
+            if remembers:
+                known[id(value)] = shaped
             return shaped
 
         return complete
 
 
-def _nullable(type_: Any) -> tuple[bool, Any]:
-    """Whether a type is non-null, and the nullable type in it."""
-    return (True, type_.of_type) if isinstance(type_, GraphQLNonNull) else (False, type_)
+class _Source:
+    """The text of one function, while it is written, and what its names stand for."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, Any] = {"needed": _needed, "null": _null, "full": _full}
+        self._variables = 0
+
+    def variable(self) -> str:
+        """A local name that nothing has yet."""
+        self._variables += 1
+        return f"held_{self._variables}"
+
+    def name(self, thing: Any) -> str:
+        """A name for a thing."""
+        name = f"thing_{len(self._names)}"
+        self._names[name] = thing
+        return name
+
+    def function(self, expression: str) -> Complete:
+        """The function of `held` that gives the value of an expression."""
+        source = f"def shape(held): return {expression}"
+        exec(compile(source, "<shape>", "exec"), self._names)  # noqa: S102 - of names in GraphQL's grammar only
+        shape: Complete = self._names["shape"]
+        return shape
 
 
-def _enum(values: frozenset[str]) -> Complete:
-    def complete(value: Any) -> Any:
-        if value is not None and (value.__class__ is not str or value not in values):
-            raise Unusual
-        return value
+def _otherwise(needed: bool) -> str:
+    return "needed" if needed else "null"
 
-    return complete
+
+def _null(value: Any) -> None:
+    """What becomes of a value that is not of the kind that its type has."""
+    if value is not None:
+        raise Unusual
+
+
+def _needed(_: Any) -> None:
+    """What becomes of one that must not be null."""
+    raise Unusual
+
+
+def _full(values: list[Any]) -> list[Any]:
+    """A list of which no item may be null."""
+    if None in values:
+        raise Unusual
+    return values

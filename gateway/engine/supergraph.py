@@ -40,10 +40,6 @@ from gateway.engine.api_schema import WHOLE, Contract, api_schema, named_type
 from gateway.engine.features import UnknownFeature, settled
 from gateway.engine.federation_1 import modern
 
-UNSUPPORTED = (
-    "connect",
-    "source",
-)  # directives that would be carried out here, under join's name for others' directives
 PERCENT = re.compile(r"percent\(([0-9]+(?:\.[0-9]+)?)\)")
 
 

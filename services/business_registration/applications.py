@@ -20,20 +20,30 @@ from services.business_registration.models import (
     LegalType,
     ProgramRecord,
     StatusRecord,
-    now,
 )
 from services.business_registration.names.decision import Decision
 from services.business_registration.names.normalise import composed
 from services.business_registration.naming import NameDecision, require_form, shown
-from services.business_registration.ownership import APPLICATION, READ, REGISTER, sees
-from services.business_registration.register import Business, BusinessAddress, ProgramStatus, business_of, statuses
+from services.business_registration.ownership import ADDRESS, APPLICATION, IDENTITY, PROGRAMS, READ, REGISTER, sees
+from services.business_registration.register import (
+    Business,
+    BusinessAddress,
+    ProgramStatus,
+    address_of,
+    business_of,
+    statuses,
+)
 from services.business_registration.subgraph import service
 from services.kit.access_log import AccessLog
 from services.kit.caller import Caller
+from services.kit.columns import now
 from services.kit.database import Db
 from services.kit.feed import Feed
 from services.kit.inputs import Input, rule
+from services.kit.language import Words
+from services.kit.ownership import owned
 from services.kit.pages import Connection, page
+from services.kit.service import field
 
 # Source: NAICS Canada 2022, two-digit sectors.
 SECTORS = frozenset(
@@ -160,7 +170,7 @@ class StatusChange:
     at: datetime
 
 
-@service.entity(key="id", scope=READ)
+@service.entity(key="id", scope=READ, personal=APPLICATION)
 @dataclass(kw_only=True)
 class Application:
     """An application: its applicant and offices see it, nobody else."""
@@ -170,8 +180,6 @@ class Application:
     legal_type: LegalType
     name: str
     sector: str
-    partners: list[str]
-    address: BusinessAddress
     created_at: datetime
     submitted_at: datetime | None
     record: strawberry.Private[ApplicationRecord]
@@ -181,8 +189,21 @@ class Application:
         """The application with an identifier if the caller may see it, or None."""
         identifier = _uuid(id)
         record = await db.one(ApplicationRecord, identifier) if identifier else None
-        shown = record is not None and sees(caller, log, record.applicant, APPLICATION)
-        return application_of(record) if record and shown else None
+        if record is None or not sees(caller, log, record.applicant, APPLICATION, record.business_number or ""):
+            return None
+        note(log, record)
+        return application_of(record)
+
+    @field(personal=IDENTITY)
+    def partners(self, log: AccessLog) -> list[str]:
+        """The names of the partners; none but in a partnership."""
+        log.note_each(IDENTITY, (whose(self.record) for _ in self.record.partners))
+        return self.record.partners
+
+    def address(self, log: AccessLog) -> BusinessAddress:
+        """Where the business is to be."""
+        note(log, self.record, ADDRESS)
+        return address_of(self.record)
 
     async def business(self, db: Db) -> Business | None:
         """The business that the application registered."""
@@ -190,9 +211,11 @@ class Application:
         record = await db.one(BusinessRecord, number) if number else None
         return business_of(record) if record else None
 
-    async def programs(self, db: Db) -> list[ProgramStatus]:
+    async def programs(self, db: Db, log: AccessLog) -> list[ProgramStatus]:
         """What each program has decided; empty before the application is submitted."""
-        return statuses(await db.where(ProgramRecord, application_id=self.record.id))
+        decided = await db.where(ProgramRecord, application_id=self.record.id)
+        log.note_each(PROGRAMS, (whose(self.record) for _ in decided))
+        return statuses(decided)
 
     def name_decision(self) -> NameDecision | None:
         """The decision under which the name was registered; null before, and for a numbered corporation."""
@@ -209,6 +232,16 @@ class Application:
         return [StatusChange(status=ApplicationStatus(row.status), at=row.at) for row in rows]
 
 
+def note(log: AccessLog, record: ApplicationRecord, category: str = APPLICATION) -> None:
+    """Note whose application is shown, or changed."""
+    log.note_each(category, [whose(record)])
+
+
+def whose(record: ApplicationRecord) -> tuple[str, str]:
+    """The person who applies, and the number of the business once there is one."""
+    return record.applicant, record.business_number or ""
+
+
 def application_of(record: ApplicationRecord) -> Application:
     """The application as its applicant sees it."""
     return Application(
@@ -217,8 +250,6 @@ def application_of(record: ApplicationRecord) -> Application:
         legal_type=LegalType(record.legal_type),
         name=record.name,
         sector=record.sector,
-        partners=record.partners,
-        address=BusinessAddress(street=record.street, city=record.city, province="ON", postal_code=record.postal_code),
         created_at=record.created_at,
         submitted_at=record.submitted_at,
         record=record,
@@ -232,19 +263,30 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-async def own_draft(db: Db, caller: Caller, application_id: str) -> ApplicationRecord:
-    """The caller's draft, locked until the transaction ends. Raises ApplicationUnknown, NotADraft."""
+async def own_draft(db: Db, caller: Caller, log: AccessLog, application_id: str) -> ApplicationRecord:
+    """The caller's draft, which is noted, locked until the transaction ends. Raises ApplicationUnknown, NotADraft."""
     identifier = _uuid(application_id)
-    wanted = select(ApplicationRecord).where(
-        ApplicationRecord.id == identifier, ApplicationRecord.applicant == caller.subject
-    )
+    mine = owned(caller, col(ApplicationRecord.applicant), col(ApplicationRecord.business_number))
+    wanted = select(ApplicationRecord).where(col(ApplicationRecord.id) == identifier, mine)
     record: ApplicationRecord | None = await db.first(wanted.with_for_update()) if identifier else None
     if record is None:
+        # Asked for what is somebody else's as for what is not there: what is done tells nobody which it was.
+        held = await db.one(ApplicationRecord, identifier) if identifier else None
+        if held is not None:
+            log.refuse(held.applicant, APPLICATION, held.business_number or "")
         raise refusals.ApplicationUnknown
     if record.status != ApplicationStatus.DRAFT.value:
         english, french = _STATUS_WORDS[ApplicationStatus(record.status)]
         raise refusals.NotADraft(status_en=english, status_fr=french)
+    note(log, record)
     return record
+
+
+def named(record: ApplicationRecord) -> Words:
+    """What an application is for, in a sentence."""
+    if not record.name:
+        return Words("a numbered corporation", "une société à dénomination numérique")
+    return Words(f"“{record.name}”", f"«\u00a0{record.name}\u00a0»")
 
 
 async def enter(db: Db, record: ApplicationRecord, status: ApplicationStatus) -> None:
@@ -258,8 +300,10 @@ async def enter(db: Db, record: ApplicationRecord, status: ApplicationStatus) ->
 
 
 @service.mutation(scope=REGISTER)
-async def draft_application(db: Db, caller: Caller, input: DraftApplicationInput) -> Application:
+async def draft_application(db: Db, caller: Caller, log: AccessLog, input: DraftApplicationInput) -> Application:
     """Begin an application. Nothing is filed and no name is held before it is submitted."""
+    caller.require_unlimited()
+    log.note_own(APPLICATION)
     record = ApplicationRecord(
         applicant=caller.subject,
         status=ApplicationStatus.DRAFT.value,
@@ -271,14 +315,15 @@ async def draft_application(db: Db, caller: Caller, input: DraftApplicationInput
         postal_code=input.address.postal_code,
         partners=input.partners,
     )
+    note(log, record)
     await enter(db, record, ApplicationStatus.DRAFT)
     return application_of(record)
 
 
 @service.mutation(scope=REGISTER)
-async def revise_application(db: Db, caller: Caller, input: ReviseApplicationInput) -> Application:
+async def revise_application(db: Db, caller: Caller, log: AccessLog, input: ReviseApplicationInput) -> Application:
     """Replace what a draft says."""
-    record = await own_draft(db, caller, input.application_id)
+    record = await own_draft(db, caller, log, input.application_id)
     record.name = input.consistent_name()
     record.legal_type = input.legal_type.value
     record.sector, record.partners = input.sector, input.partners
@@ -287,10 +332,18 @@ async def revise_application(db: Db, caller: Caller, input: ReviseApplicationInp
     return application_of(record)
 
 
-@service.mutation(scope=REGISTER)
-async def withdraw_application(db: Db, caller: Caller, input: WithdrawApplicationInput) -> Application:
+async def _withdrawal(db: Db, caller: Caller, log: AccessLog, input: WithdrawApplicationInput) -> Words:
+    record = await own_draft(db, caller, log, input.application_id)
+    return Words(
+        f"Withdraw the draft application for {named(record).en}.",
+        f"Retirer le brouillon de demande pour {named(record).fr}.",
+    )
+
+
+@service.mutation(scope=REGISTER, citizens_code=_withdrawal)
+async def withdraw_application(db: Db, caller: Caller, log: AccessLog, input: WithdrawApplicationInput) -> Application:
     """Give up a draft."""
-    record = await own_draft(db, caller, input.application_id)
+    record = await own_draft(db, caller, log, input.application_id)
     await enter(db, record, ApplicationStatus.WITHDRAWN)
     return application_of(record)
 
@@ -301,14 +354,19 @@ async def application(db: Db, caller: Caller, log: AccessLog, id: strawberry.ID)
     return await Application.find(db, caller, log, id)
 
 
-@service.query(scope=READ)
+@service.query(scope=READ, personal=APPLICATION)
 async def my_applications(
-    db: Db, caller: Caller, first: int | None = None, after: str | None = None
+    db: Db, caller: Caller, log: AccessLog, first: int | None = None, after: str | None = None
 ) -> Connection[Application]:
     """The caller's applications, the newest first."""
-    mine = select(ApplicationRecord).where(ApplicationRecord.applicant == caller.subject)
+    mine = select(ApplicationRecord).where(
+        owned(caller, col(ApplicationRecord.applicant), col(ApplicationRecord.business_number))
+    )
     order = [col(ApplicationRecord.created_at), col(ApplicationRecord.id)]
-    return await page(db, mine, order=order, first=first, after=after, as_node=application_of, descending=True)
+    shown = await page(db, mine, order=order, first=first, after=after, as_node=application_of, descending=True)
+    records = [edge.node.record for edge in shown.edges]
+    log.note_each(APPLICATION, map(whose, records))
+    return shown
 
 
 @service.subscription(scope=READ)

@@ -44,6 +44,27 @@ class BusinessRegistered(Event, type="business.registered.v1", subject="business
     address: Address
 
 
+class BusinessAddressChanged(Event, type="business.address_changed.v1", subject="business_number"):
+    """A business is at another address."""
+
+    business_number: str
+    address: Address
+    changed_at: datetime
+
+
+class BusinessPartyChanged(Event, type="business.party.changed.v1", subject="business_number"):
+    """A business is somebody else's: who was its owner, and who is from now on. With what its registration said that does not
+    change, for who has not heard of that yet."""
+
+    business_number: str
+    legal_name: str
+    sector: str
+    registered_at: datetime
+    former_owner: str
+    owner: str
+    changed_at: datetime
+
+
 class ProgramRequested(Event, type="program.requested.v1", subject="application_id"):
     """A program is asked to decide about a business."""
 

@@ -3,7 +3,7 @@
 import orjson
 import strawberry
 
-from services.business_registration.applications import Application, application_of, enter, own_draft
+from services.business_registration.applications import Application, application_of, enter, named, own_draft
 from services.business_registration.events import Address, BusinessRegistered, ProgramRequested
 from services.business_registration.identifiers import business_number, corporation_name
 from services.business_registration.models import (
@@ -13,15 +13,17 @@ from services.business_registration.models import (
     LegalType,
     Program,
     ProgramRecord,
-    now,
 )
 from services.business_registration.names.decision import NameOutcome
 from services.business_registration.naming import hold, settle
 from services.business_registration.ownership import REGISTER
 from services.business_registration.subgraph import service
+from services.kit.access_log import AccessLog
 from services.kit.caller import Caller
+from services.kit.columns import now
 from services.kit.database import Db
 from services.kit.inputs import Input
+from services.kit.language import Words
 
 
 class SubmitApplicationInput(Input):
@@ -32,10 +34,18 @@ class SubmitApplicationInput(Input):
     idempotency_key: strawberry.ID
 
 
-@service.mutation(scope=REGISTER)
-async def submit_application(db: Db, caller: Caller, input: SubmitApplicationInput) -> Application:
+async def _filing(db: Db, caller: Caller, log: AccessLog, input: SubmitApplicationInput) -> Words:
+    record = await own_draft(db, caller, log, input.application_id)
+    return Words(
+        f"File the application for {named(record).en}: the business is registered and its programs are asked.",
+        f"Déposer la demande pour {named(record).fr} : l’entreprise est inscrite et ses programmes sont saisis.",
+    )
+
+
+@service.mutation(scope=REGISTER, citizens_code=_filing)
+async def submit_application(db: Db, caller: Caller, log: AccessLog, input: SubmitApplicationInput) -> Application:
     """File a draft: the name is settled, the business has its number, and every program is asked."""
-    record = await own_draft(db, caller, input.application_id)
+    record = await own_draft(db, caller, log, input.application_id)
     await file(db, record, acknowledged=input.acknowledge_similar_names)
     return application_of(record)
 

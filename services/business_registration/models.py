@@ -1,17 +1,20 @@
 """The registry's tables. GraphQL shows other shapes of them (see `types`), because a register's facts are public and an
 applicant's are not."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum
 from typing import Any
 from uuid import UUID, uuid4
 
 import strawberry
-from sqlalchemy import ARRAY, CheckConstraint, Column, DateTime, Index, Sequence, String, UniqueConstraint, text
+from sqlalchemy import ARRAY, CheckConstraint, Column, Index, Sequence, String, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
+from services.kit.columns import id_column, moment, now, one_of
+from services.kit.invitations import digest_column
+from services.kit.roles import KEPT
 from services.kit.text import Text, text_column
 
 
@@ -56,14 +59,15 @@ class ProgramState(Enum):
     REFUSED = "REFUSED"
 
 
-def now() -> datetime:
-    """The present, in UTC."""
-    return datetime.now(UTC)
+@strawberry.enum(description="How far the handing over of a business is.")
+class TransferState(Enum):
+    """OFFERED: it waits for who holds the code. ACCEPTED: the business is theirs. WITHDRAWN by who offered it. LAPSED: nobody
+    took it in two weeks."""
 
-
-def moment(**options: Any) -> Any:
-    """A column that holds a moment in UTC."""
-    return Field(sa_type=DateTime(timezone=True), **options)
+    OFFERED = "OFFERED"
+    ACCEPTED = "ACCEPTED"
+    WITHDRAWN = "WITHDRAWN"
+    LAPSED = "LAPSED"
 
 
 # Fictitious numbers: nine digits that begin with 7 and end in a check digit. Numbers are never reused.
@@ -72,7 +76,8 @@ CORPORATION_NUMBERS = Sequence("corporation_number", start=9_000_001, maxvalue=9
 
 
 class ApplicationRecord(Row, table=True):
-    """One application, from draft to the last program's answer."""
+    """One application, from draft to the last program's answer. `applicant` is whose file it is: of a business that was handed
+    over, its owner."""
 
     __tablename__ = "application"
 
@@ -105,7 +110,7 @@ class StatusRecord(Row, table=True):
 
 
 class BusinessRecord(Row, table=True):
-    """A registered business."""
+    """A registered business. `registered_by` is whose it is: who registered it, or who has taken it over since."""
 
     __tablename__ = "business"
 
@@ -119,6 +124,30 @@ class BusinessRecord(Row, table=True):
     street: str
     city: str
     postal_code: str
+
+
+class TransferRecord(Row, table=True):
+    """That a business is offered to whoever holds a code, or was. Those that were accepted are the history of its owners: from
+    `offered_by` to `taken_by` at `ended_at`. At most one is open for a business."""
+
+    __tablename__ = "business_transfer"
+    __table_args__ = (
+        Index("uq_open_transfer", "business_number", unique=True, postgresql_where=text("state = 'OFFERED'")),
+        CheckConstraint("(state = 'OFFERED') = (code_digest IS NOT NULL)", name="ck_transfer_open"),
+        CheckConstraint("(state = 'OFFERED') = (ended_at IS NULL)", name="ck_transfer_ended"),
+        CheckConstraint("(state = 'ACCEPTED') = (taken_by IS NOT NULL)", name="ck_transfer_taken"),
+        KEPT,
+    )
+
+    id: str = id_column()
+    business_number: str = Field(index=True, foreign_key="business.business_number")
+    state: TransferState = one_of(TransferState, default=TransferState.OFFERED)
+    offered_by: str = Field(index=True)
+    offered_at: datetime = moment(default_factory=now)
+    code_digest: bytes | None = digest_column()
+    open_until: datetime = moment()
+    taken_by: str | None = Field(default=None, index=True)
+    ended_at: datetime | None = moment(default=None, nullable=True)
 
 
 class ProgramRecord(Row, table=True):

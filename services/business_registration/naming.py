@@ -2,25 +2,30 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import strawberry
-from sqlalchemy import delete, func, not_, or_, text
+from sqlalchemy import Select, delete, func, not_, or_
 from sqlmodel import col, select
 
 from services.business_registration import refusals
-from services.business_registration.models import BusinessRecord, LegalType, NameRecord, now
+from services.business_registration.models import BusinessRecord, LegalType, NameRecord
 from services.business_registration.names.candidates import candidates, live
 from services.business_registration.names.decision import Decision, NameOutcome, decide
 from services.business_registration.names.keys import keys_of
 from services.business_registration.names.normalise import composed, forms, identical_key
 from services.business_registration.names.rules import rules
-from services.business_registration.ownership import REGISTER
+from services.business_registration.ownership import APPLICATION, IDENTITY, REGISTER
 from services.business_registration.subgraph import service
+from services.kit.access_log import AccessLog
 from services.kit.caller import Caller
+from services.kit.columns import now
 from services.kit.database import Db
 from services.kit.inputs import Input, rule
+from services.kit.ownership import owned
+from services.kit.personal import personal
+from services.kit.rates import Rate
 from services.kit.text import Text
 
 strawberry.enum(NameOutcome, name="NameOutcome", description="What a name check found.")
@@ -34,7 +39,7 @@ class NameEvidence:
     """One reason of a decision: the rule, the name or word that it met, and how strongly (0 to 1)."""
 
     rule: str
-    name: str
+    name: Annotated[str, personal(IDENTITY, public=True)]
     score: float
     explanation: Text
 
@@ -53,7 +58,7 @@ class NameDecision:
     evidence: list[NameEvidence]
 
 
-@service.query()
+@service.query(rate=Rate(times=60, seconds=60))
 async def name_check(db: Db, name: str, legal_type: LegalType) -> NameDecision:
     """Whether a name is free, similar to others, identical to one that is held, restricted or malformed. Binds nobody."""
     return shown(decide(name, legal_type, await candidates(db, name)))
@@ -89,7 +94,7 @@ async def settle(db: Db, holder: str, name: str, legal_type: LegalType, *, ackno
     """
     keys = sorted({identical_key(form) for form in forms(composed(name))})
     for key in keys:  # in one order, so that two names of two forms cannot wait for one another
-        await db.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
+        await db.alone(key)
     same = col(NameRecord.identical_key).in_(keys)
     own = col(NameRecord.reserved_by) == holder
     await db.execute(delete(NameRecord).where(same, or_(not_(live()), own)))
@@ -149,7 +154,7 @@ class ReserveNameInput(Input):
     idempotency_key: strawberry.ID
 
 
-@service.entity(key="id", scope=REGISTER)
+@service.entity(key="id", scope=REGISTER, personal=APPLICATION)
 @dataclass(kw_only=True)
 class NameReservation:
     """A name that its holder alone may register until a moment."""
@@ -160,15 +165,24 @@ class NameReservation:
     reserved_until: datetime
 
     @classmethod
-    async def find(cls, db: Db, caller: Caller, id: str) -> "NameReservation | None":
+    async def find(cls, db: Db, caller: Caller, log: AccessLog, id: str) -> "NameReservation | None":
         """The caller's live reservation with an identifier, or None."""
-        mine = select(NameRecord).where(
-            NameRecord.reservation == _uuid(id),
-            NameRecord.reserved_by == caller.subject,
-            col(NameRecord.reserved_until) > now(),
-        )
-        record = await db.first(mine)
-        return _reservation(record) if record else None
+        live = select(NameRecord).where(NameRecord.reservation == _uuid(id), col(NameRecord.reserved_until) > now())
+        record = await db.first(live)
+        if record is None:
+            return None
+        holder = record.reserved_by or ""
+        if not caller.owns(holder):
+            log.refuse(holder, APPLICATION)
+            return None
+        log.note(holder, APPLICATION)
+        return _reservation(record)
+
+
+def _live(caller: Caller) -> Select[tuple[NameRecord]]:
+    """The names that the caller holds now; they are of no business yet."""
+    mine = owned(caller, col(NameRecord.reserved_by))
+    return select(NameRecord).where(mine, col(NameRecord.reserved_until) > now())
 
 
 def _uuid(identifier: str) -> UUID | None:
@@ -188,13 +202,13 @@ def _reservation(record: NameRecord) -> NameReservation:
     )
 
 
-@service.mutation(scope=REGISTER)
-async def reserve_name(db: Db, caller: Caller, input: ReserveNameInput) -> NameReservation:
+@service.mutation(scope=REGISTER, rate=Rate(times=20, seconds=3_600))
+async def reserve_name(db: Db, caller: Caller, log: AccessLog, input: ReserveNameInput) -> NameReservation:
     """Hold a name for 56 days: nobody else can register an identical one meanwhile."""
+    caller.require_unlimited()
+    log.note_own(APPLICATION)
     await settle(db, caller.subject, input.name, input.legal_type, acknowledged=input.acknowledge_similar_names)
-    mine = select(func.count(col(NameRecord.reservation).distinct())).where(
-        col(NameRecord.reserved_by) == caller.subject, col(NameRecord.reserved_until) > now()
-    )
+    mine = _live(caller).with_only_columns(func.count(col(NameRecord.reservation).distinct()))
     if (await db.execute(mine)).scalar_one() >= MOST_RESERVATIONS:
         raise refusals.TooManyReservations(most=MOST_RESERVATIONS)
     held = records(
@@ -206,12 +220,14 @@ async def reserve_name(db: Db, caller: Caller, input: ReserveNameInput) -> NameR
     )
     for record in held:
         db.add(record)
+    log.note_own(APPLICATION)
     return _reservation(held[0])
 
 
-@service.query(scope=REGISTER)
-async def my_reservations(db: Db, caller: Caller) -> list[NameReservation]:
+@service.query(scope=REGISTER, personal=APPLICATION)
+async def my_reservations(db: Db, caller: Caller, log: AccessLog) -> list[NameReservation]:
     """The caller's live reservations."""
-    mine = select(NameRecord).where(NameRecord.reserved_by == caller.subject, col(NameRecord.reserved_until) > now())
-    each = {record.reservation: record for record in await db.all(mine.order_by(col(NameRecord.id).desc()))}
+    held = await db.all(_live(caller).order_by(col(NameRecord.id).desc()))
+    each = {record.reservation: record for record in held}
+    log.note_each(APPLICATION, ((caller.subject, "") for _ in each))
     return [_reservation(record) for record in reversed(each.values())]

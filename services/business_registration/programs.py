@@ -9,9 +9,9 @@ from services.business_registration.models import (
     ApplicationStatus,
     ProgramRecord,
     ProgramState,
-    now,
 )
 from services.business_registration.subgraph import service
+from services.kit.columns import now
 from services.kit.database import Db
 from services.kit.text import Text
 

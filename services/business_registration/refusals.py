@@ -113,6 +113,64 @@ class NotADraft(
     """Only a draft can be revised, submitted or withdrawn."""
 
 
+class BusinessUnknown(
+    Refusal,
+    field="businessNumber",
+    en="You have no business with this number. Look among your businesses.",
+    fr="Vous n’avez aucune entreprise portant ce numéro. Consultez vos entreprises.",
+):
+    """The same answer whether it does not exist or is someone else's."""
+
+
+class AddressUnchanged(
+    Refusal,
+    field="address",
+    en="The business is at this address already. Nothing was changed.",
+    fr="L’entreprise est déjà à cette adresse. Rien n’a été modifié.",
+):
+    """Nothing would be announced."""
+
+
+class EndsWithItsOwners(
+    Refusal,
+    field="businessNumber",
+    en="A sole proprietorship or a partnership ends with its owners and cannot be handed over. Have whoever carries it on "
+    "register a business of their own; a corporation can be handed over.",
+    fr="Une entreprise individuelle ou une société en nom collectif prend fin avec ses propriétaires et ne se cède pas. La "
+    "personne qui prend la relève inscrit sa propre entreprise; une société par actions peut être cédée.",
+):
+    """An individual or partners register the name under which they themselves carry on business; a corporation goes on under
+    other people, and gives notice of the change within 15 days. Sources: Business Names Act, R.S.O. 1990, c. B.17, s. 2;
+    Corporations Information Act, R.S.O. 1990, c. C.39, s. 4."""
+
+
+class TransferOpen(
+    Refusal,
+    field="businessNumber",
+    en="This business is offered to somebody already. Give them the code, or withdraw that offer first.",
+    fr="Cette entreprise est déjà offerte à quelqu’un. Donnez-lui le code, ou retirez d’abord cette offre.",
+):
+    """One open offer a business."""
+
+
+class TransferUnknown(
+    Refusal,
+    field="transferId",
+    en="You have made no offer with this identifier. Look in your transfers.",
+    fr="Vous n’avez fait aucune offre portant cet identifiant. Consultez vos cessions.",
+):
+    """The same answer whether it does not exist or is someone else's."""
+
+
+class TransferOver(
+    Refusal,
+    field="transferId",
+    en="This is over already: the business was taken over, or the offer was withdrawn or has lapsed. Nothing remains to be done.",
+    fr="C’est déjà terminé : l’entreprise a été reprise, ou l’offre a été retirée ou a expiré. Il ne reste rien à faire.",
+):
+    """What is over stays so."""
+
+
 class TooManyReservations(
     Refusal,
     en="You hold {most} reserved names, the most that one person may hold. Use one of them or let it end.",

@@ -2,19 +2,29 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
 import strawberry
 from sqlmodel import col, select
 
 from services.business_registration.identifiers import is_business_number
-from services.business_registration.models import BusinessRecord, LegalType, Program, ProgramRecord, ProgramState
-from services.business_registration.ownership import ADDRESS, PROGRAMS, READ, require_sight
+from services.business_registration.models import (
+    ApplicationRecord,
+    BusinessRecord,
+    LegalType,
+    Program,
+    ProgramRecord,
+    ProgramState,
+)
+from services.business_registration.ownership import ADDRESS, IDENTITY, OWNERSHIP, PROGRAMS, READ, require_sight
 from services.business_registration.subgraph import service
 from services.kit import faults
 from services.kit.access_log import AccessLog
 from services.kit.caller import Caller
 from services.kit.database import Db
+from services.kit.ownership import owned
 from services.kit.pages import Connection, page
+from services.kit.personal import personal
 from services.kit.service import field
 from services.kit.text import Text
 
@@ -35,7 +45,7 @@ class GovernmentService:
     code: strawberry.ID
 
 
-@service.object_type()
+@service.object_type(personal=PROGRAMS)
 @dataclass(kw_only=True)
 class ProgramStatus:
     """How far one program is with a business."""
@@ -52,7 +62,7 @@ class ProgramStatus:
         return GovernmentService(code=strawberry.ID(SERVICES[self.program]))
 
 
-@service.object_type()
+@service.object_type(personal=ADDRESS)
 @dataclass(kw_only=True)
 class BusinessAddress:
     """A place of business in Ontario."""
@@ -68,8 +78,8 @@ class BusinessAddress:
 class Business:
     """A registered business. Number, name, form, sector, status and date are public."""
 
-    business_number: strawberry.ID
-    legal_name: str
+    business_number: Annotated[strawberry.ID, personal(IDENTITY, public=True)]
+    legal_name: Annotated[str, personal(IDENTITY, public=True)]
     legal_type: LegalType
     sector: str
     status: str
@@ -85,15 +95,24 @@ class Business:
     @field(scope=READ)
     def address(self, caller: Caller, log: AccessLog) -> BusinessAddress:
         """Where the business is: for its owner and for offices."""
-        require_sight(caller, log, self.record.registered_by, ADDRESS)
         held = self.record
-        return BusinessAddress(street=held.street, city=held.city, province="ON", postal_code=held.postal_code)
+        require_sight(caller, log, held.registered_by, ADDRESS, held.business_number)
+        log.note(held.registered_by, ADDRESS, held.business_number)
+        return address_of(held)
 
     @field(scope=READ)
     async def programs(self, db: Db, caller: Caller, log: AccessLog) -> list[ProgramStatus]:
         """What each program has decided: for its owner and for offices."""
-        require_sight(caller, log, self.record.registered_by, PROGRAMS)
-        return statuses(await db.where(ProgramRecord, business_number=self.record.business_number))
+        held = self.record
+        require_sight(caller, log, held.registered_by, PROGRAMS, held.business_number)
+        decided = await db.where(ProgramRecord, business_number=held.business_number)
+        log.note_each(PROGRAMS, ((held.registered_by, held.business_number) for _ in decided))
+        return statuses(decided)
+
+
+def address_of(record: BusinessRecord | ApplicationRecord) -> BusinessAddress:
+    """Where a business is, or is to be."""
+    return BusinessAddress(street=record.street, city=record.city, province="ON", postal_code=record.postal_code)
 
 
 def business_of(record: BusinessRecord) -> Business:
@@ -140,11 +159,15 @@ async def business(db: Db, business_number: strawberry.ID) -> Business | None:
     return await Business.find(db, number)
 
 
-@service.query(scope=READ)
+@service.query(scope=READ, personal=OWNERSHIP)
 async def my_businesses(
-    db: Db, caller: Caller, first: int | None = None, after: str | None = None
+    db: Db, caller: Caller, log: AccessLog, first: int | None = None, after: str | None = None
 ) -> Connection[Business]:
-    """The businesses that the caller registered, the newest first."""
-    mine = select(BusinessRecord).where(BusinessRecord.registered_by == caller.subject)
+    """The businesses that are the caller's, the newest first."""
+    mine = select(BusinessRecord).where(
+        owned(caller, col(BusinessRecord.registered_by), col(BusinessRecord.business_number))
+    )
     order = [col(BusinessRecord.registered_at), col(BusinessRecord.business_number)]
-    return await page(db, mine, order=order, first=first, after=after, as_node=business_of, descending=True)
+    shown = await page(db, mine, order=order, first=first, after=after, as_node=business_of, descending=True)
+    log.note_each(OWNERSHIP, ((edge.node.record.registered_by, edge.node.business_number) for edge in shown.edges))
+    return shown

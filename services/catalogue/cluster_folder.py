@@ -21,7 +21,9 @@ from services.kit.service import StartRefused
 
 LARGEST_FILE = 1 << 20
 MOST_PROBLEMS = 50  # of one file; whoever mends so many starts with those
-NOT_CLUSTERS = frozenset({"access.toml"})  # roles and scopes; lives in the same folder
+NOT_CLUSTERS = frozenset(
+    {"access.toml", "personal_data.toml", "purposes.toml", "rights.toml"}
+)  # of all clusters together
 Where = tuple[Any, ...]
 
 _REMEDIES: Mapping[str, Words] = {

@@ -1,11 +1,12 @@
-"""Publishing what a month achieved, for standards that no file is imported for. By ministry administrators."""
+"""Publishing what a month achieved, for standards that no file is imported for. By administrators of the ministry that
+promises."""
 
 from datetime import UTC, date, datetime
 
 import strawberry
 from sqlalchemy.dialects.postgresql import insert
 
-from services.catalogue.models import ONTARIO, MeasuredResult, ServiceStandard, service
+from services.catalogue.models import ONTARIO, GovernmentService, MeasuredResult, ServiceStandard, service
 from services.kit.caller import Caller
 from services.kit.database import Db
 from services.kit.inputs import Input, rule
@@ -22,6 +23,15 @@ class StandardUnknown(
     fr="Aucune norme de service en vigueur ne porte le code {code}; prenez-le parmi les normes du service.",
 ):
     """Results belong to a promise that holds."""
+
+
+class OthersStandard(
+    Refusal,
+    field="standardCode",
+    en="The standard {code} is another ministry’s. Ask an administrator there to publish its results.",
+    fr="La norme {code} relève d’un autre ministère. Demandez à son administration d’en publier les résultats.",
+):
+    """Each ministry says itself what it achieved."""
 
 
 class LineUnknown(
@@ -54,12 +64,16 @@ class PublishMeasureInput(Input):
     idempotency_key: strawberry.ID
 
 
-@service.mutation(scope=EDIT)
+@service.mutation(scope=EDIT, policy="second_factor")
 async def publish_measure(db: Db, caller: Caller, input: PublishMeasureInput) -> ServiceStandard:
-    """Publish what a month achieved, or correct it. Refused: STANDARD_UNKNOWN, LINE_UNKNOWN, MONTH_NOT_OVER."""
+    """Publish what a month achieved, or correct it, for a service of your own ministry. Refused: STANDARD_UNKNOWN,
+    OTHERS_STANDARD, LINE_UNKNOWN, MONTH_NOT_OVER."""
     standard = await db.one(ServiceStandard, input.standard_code)
     if standard is None or standard.retired_at is not None:
         raise StandardUnknown(code=input.standard_code)
+    promised = await db.one(GovernmentService, standard.service_code)
+    if promised is None or promised.ministry_code not in caller.ministries:
+        raise OthersStandard(code=standard.code)
     line = input.line or ""
     if line not in (standard.lines or [""]):
         raise LineUnknown(lines=", ".join(standard.lines) or "—")

@@ -3,9 +3,6 @@
 Reading is public. What the cluster files say is changed there; results are imported, or published by administrators.
 """
 
-import os
-from pathlib import Path
-
 import strawberry
 from sqlmodel import col, select
 
@@ -14,11 +11,10 @@ from services.catalogue.cluster_file import ClusterEntry
 from services.catalogue.cluster_folder import read_folder
 from services.catalogue.loading import load
 from services.catalogue.models import Cluster, GovernmentService, Ministry, service
+from services.kit import ministries
 from services.kit.database import Db
 
 __all__ = ["service"]
-
-CLUSTERS = Path(__file__).parents[2] / "clusters"
 
 
 @service.query()
@@ -48,7 +44,7 @@ async def government_service(db: Db, code: strawberry.ID) -> GovernmentService |
 @service.check
 def cluster_files() -> tuple[ClusterEntry, ...]:
     """The cluster files, from CLUSTERS_DIR or the repository. Raises ClusterFilesRefused: a bad file stops the start."""
-    return read_folder(Path(os.environ.get("CLUSTERS_DIR") or CLUSTERS))
+    return read_folder(ministries.folder())
 
 
 @service.seed

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any
-from uuid import UUID, uuid4
+from typing import Annotated, Any
+from uuid import UUID
 
 import strawberry
 from pydantic.alias_generators import to_camel
@@ -21,8 +21,10 @@ from sqlalchemy.types import Uuid
 from sqlmodel import Field, SQLModel
 
 from services.information_referral.subgraph import service
+from services.kit.columns import id_column
 from services.kit.database import Db
 from services.kit.language import Language
+from services.kit.personal import personal
 from services.kit.text import LanguageEnum, Text, text_column
 
 ID = strawberry.ID
@@ -30,11 +32,6 @@ ID = strawberry.ID
 
 class Row(SQLModel, registry=registry()):
     """The base of this service's tables."""
-
-
-def id_column() -> Any:
-    """A primary key: a random UUID where none is given."""
-    return Field(default_factory=lambda: str(uuid4()), sa_type=Uuid(as_uuid=False), primary_key=True)
 
 
 def reference(target: str, *, hidden: bool = True) -> Any:
@@ -118,7 +115,7 @@ class Organization(Row, table=True):
     name: Text = text_column()
     alternate_name: Text | None = words()
     description: Text | None = words()
-    email: str | None = None
+    email: Annotated[str | None, personal("contact", public=True)] = None
     website: str | None = None
 
     @classmethod
@@ -151,7 +148,7 @@ class Service(Row, table=True):
     # What else should find it: its organization, its place, its terms. Kept by whoever writes the service.
     keywords: Text | None = words(exclude=True)
     url: str | None = None
-    email: str | None = None
+    email: Annotated[str | None, personal("contact", public=True)] = None
     status: ServiceStatus = Field(default=ServiceStatus.ACTIVE, sa_type=stored_as_value(ServiceStatus))
     application_process: Text | None = words()
     fees_description: Text | None = words()
@@ -309,7 +306,7 @@ class Phone(Row, table=True):
     location_id: str | None = reference("location")
     service_at_location_id: str | None = reference("service_at_location")
     organization_id: str | None = reference("organization")
-    number: str
+    number: Annotated[str, personal("contact", public=True)]
     extension: str | None = None
     type: str | None = None
     description: Text | None = words()

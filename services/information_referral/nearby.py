@@ -14,6 +14,7 @@ from services.information_referral.filters import OFFER, SERVICE
 from services.information_referral.models import Location, Service, ServiceAtLocation, ServiceStatus, table_of
 from services.information_referral.places import PostalArea, area_of
 from services.information_referral.subgraph import service
+from services.kit.access_log import AccessLog
 from services.kit.database import Db
 from services.kit.faults import REQUIRED_FIELD_MISSING, Faulted
 from services.kit.pages import LARGEST_PAGE, page_size
@@ -22,6 +23,7 @@ from services.kit.service import external, field
 # The term of the Ontario taxonomy (data/ontario_services.toml) that marks help for businesses.
 BUSINESS_HELP = "business"
 DEFAULT_NEARBY = 3
+ADDRESS = "business-address"  # the category of what is near somebody's business
 
 
 @service.object_type()
@@ -56,14 +58,15 @@ class Business:
     business_number: strawberry.ID
     address: BusinessAddress | None = external(scope="business:read")
 
-    @field(requires="address { postalCode }")
-    async def help_nearby(self, db: Db, first: int | None = None) -> list[NearbyHelp]:
+    @field(requires="address { postalCode }", personal=ADDRESS)
+    async def help_nearby(self, db: Db, log: AccessLog, first: int | None = None) -> list[NearbyHelp]:
         """The nearest places that help businesses, active ones only, nearest first."""
         size = DEFAULT_NEARBY if first is None else page_size(first)
         postal_code = self.address.postal_code if self.address else None
         if postal_code is None:  # the registry's is never null, whatever a caller pretends to be
             raise Faulted(REQUIRED_FIELD_MISSING, required="address.postalCode")
         area = area_of(postal_code, "address.postalCode")
+        log.note_each(ADDRESS, [])  # whose address it is, the registry has noted, with this service as the recipient
         return (await _loader(db).load(area))[:size]
 
 

@@ -11,12 +11,12 @@ from enum import Enum
 
 import strawberry
 
-from services.inspections import access, business_days, risk
+from services.inspections import access, risk
 from services.inspections.life import InspectionStatus
 from services.inspections.models import Finding, Inspection
 from services.inspections.severity import GRAVITY, Severity
 from services.inspections.subgraph import service
-from services.kit import faults
+from services.kit import business_days, faults
 from services.kit.access_log import AccessLog
 from services.kit.caller import Caller
 from services.kit.database import Db
@@ -59,7 +59,7 @@ class RiskFactor:
     contribution: float
 
 
-@service.object_type()
+@service.object_type(personal=access.CATEGORY)
 @dataclass
 class RiskScore:
     """A score from 0 to 100 that explains itself: the contributions add up to its log-odds."""
@@ -92,7 +92,7 @@ class LawStanding:
     open: int
 
 
-@service.object_type()
+@service.object_type(personal=access.CATEGORY)
 @dataclass
 class ComplianceProfile:
     """What all ministries' inspections say of a business. Only what was reviewed counts."""
@@ -114,6 +114,7 @@ class Business:
     sector: str = external()
     registered_at: datetime = external()
 
+    @field(personal=access.CATEGORY)
     async def inspections(
         self, db: Db, caller: Caller, log: AccessLog, first: int | None = None, after: str | None = None
     ) -> Connection[Inspection]:
@@ -122,6 +123,7 @@ class Business:
         bound = decode_cursor(after, (date, str)) if after is not None else None
         known = await access.readable(db, caller, log, str(self.business_number))
         found = sorted(await _inspections(db, self) if known else [], key=_sort_key, reverse=True)
+        access.note(log, *([known] if known else []))
         rest = [inspection for inspection in found if bound is None or _sort_key(inspection) < bound]
         edges = [Edge(cursor=encode_cursor(_sort_key(i)), node=i) for i in rest[:size]]
         end = edges[-1].cursor if edges else None
@@ -129,17 +131,20 @@ class Business:
 
     async def compliance_profile(self, db: Db, caller: Caller, log: AccessLog) -> ComplianceProfile | None:
         """How it stands with the laws it was inspected under; null while its registration has not arrived here."""
-        if await access.readable(db, caller, log, str(self.business_number)) is None:
+        known = await access.readable(db, caller, log, str(self.business_number))
+        if known is None:
             return None
         inspections = await _inspections(db, self)
         confirmed = [i for i in inspections if i.status in CONFIRMED]
         findings = [finding for group in await _findings(db, confirmed) for finding in group]
+        access.note(log, known)
         return _profile(inspections, confirmed, findings, business_days.today())
 
     @field(requires="sector registeredAt")
     async def risk_score(self, db: Db, caller: Caller, log: AccessLog) -> RiskScore | None:
         """How likely grave findings are at the next visit, and why; null while its registration has not arrived here."""
-        if await access.readable(db, caller, log, str(self.business_number)) is None:
+        business = await access.readable(db, caller, log, str(self.business_number))
+        if business is None:
             return None
         confirmed = [i for i in await _inspections(db, self) if i.status in CONFIRMED]
         groups = await _findings(db, confirmed)
@@ -152,6 +157,7 @@ class Business:
             ],
             open=[finding.severity for group in groups for finding in group if finding.is_open],
         )
+        access.note(log, business)
         return _shown(risk.assess(known, business_days.today(), risk.model()))
 
 

@@ -9,9 +9,9 @@ from sqlmodel import col, select
 
 from services.inspections.data_files import BadData, Both, Part, read
 from services.inspections.models import Checklist
-from services.inspections.rows import now
 from services.inspections.severity import Severity
 from services.inspections.subgraph import service
+from services.kit.columns import now
 from services.kit.database import Db
 
 FOLDER = Path(__file__).parent / "data" / "checklists"

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from sqlmodel import col, select
 
-from services.inspections import access, business_days, life, refusals
+from services.inspections import access, life, refusals
 from services.inspections.known_business import KnownBusiness
 from services.inspections.life import InspectionStatus, Move
 from services.inspections.models import (
@@ -21,10 +21,11 @@ from services.inspections.models import (
     ReviewDecision,
     Transition,
 )
-from services.inspections.rows import now
 from services.inspections.subgraph import service
+from services.kit import business_days
 from services.kit.access_log import AccessLog
 from services.kit.caller import Caller
+from services.kit.columns import now
 from services.kit.database import Db
 from services.kit.inputs import Input, rule
 
@@ -115,7 +116,7 @@ async def record_findings(db: Db, caller: Caller, log: AccessLog, input: RecordF
     return inspection
 
 
-@service.mutation(scope=access.REVIEW)
+@service.mutation(scope=access.REVIEW, policy="second_factor")
 async def review_inspection(db: Db, caller: Caller, log: AccessLog, input: ReviewInspectionInput) -> Inspection:
     """Approve a record, or send it back to its inspector. The reviewer is never the inspector."""
     inspection = await _held(db, caller, log, input)
@@ -151,7 +152,7 @@ async def confirm_correction(db: Db, caller: Caller, log: AccessLog, input: Conf
     return inspection
 
 
-@service.mutation(scope=access.REVIEW)
+@service.mutation(scope=access.REVIEW, policy="second_factor")
 async def close_inspection(db: Db, caller: Caller, log: AccessLog, input: CloseInspectionInput) -> Inspection:
     """Close a reviewed inspection of which no finding is open."""
     inspection = await _held(db, caller, log, input)
@@ -183,7 +184,7 @@ async def _held(db: Db, caller: Caller, log: AccessLog, change: InspectionChange
     if business is not None:
         if access.owns(caller, business):
             raise refusals.OwnBusiness(at="number")
-        log.note(business.registered_by, access.CATEGORY)
+        access.note(log, business)
     return inspection
 
 

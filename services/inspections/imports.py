@@ -17,9 +17,9 @@ from sqlalchemy import tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import SQLModel, col, select
 
-from services.inspections import business_days
 from services.inspections.premises import ImportedRow, Infraction, Premises, PremisesVisit
 from services.inspections.severity import Severity
+from services.kit import business_days
 from services.kit.database import Db
 from services.kit.imports import Outcomes, Parsed, Rejected, csv_records
 from services.kit.language import Words

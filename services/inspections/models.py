@@ -19,13 +19,15 @@ from services.inspections import access
 from services.inspections.known_business import KnownBusiness
 from services.inspections.life import InspectionStatus
 from services.inspections.premises import ImportedRow, Infraction, Premises, PremisesVisit
-from services.inspections.rows import Row, as_id, id_column, moment, now, one_of
+from services.inspections.rows import Row
 from services.inspections.severity import GRAVITY, Severity
 from services.inspections.subgraph import service
 from services.kit.access_log import AccessLog
 from services.kit.caller import Caller
+from services.kit.columns import as_id, id_column, moment, now, one_of
 from services.kit.database import Db
 from services.kit.language import Words
+from services.kit.roles import ADDED_ONLY
 from services.kit.text import Text, text_column
 
 if TYPE_CHECKING:
@@ -131,7 +133,7 @@ class Checklist(Row, table=True):
         ]
 
 
-@service.entity(key="id", scope=access.READ)
+@service.entity(key="id", scope=access.READ, personal=access.CATEGORY)
 class Inspection(Row, table=True):
     """A visit to a business: planned, made, recorded, reviewed by somebody else, closed."""
 
@@ -164,7 +166,9 @@ class Inspection(Row, table=True):
     async def find(cls, db: Db, caller: Caller, log: AccessLog, id: str) -> "Inspection | None":
         """By id, as far as the caller may see it; None otherwise, so that nobody learns what there is."""
         found = await db.one(cls, key) if (key := as_id(id)) else None
-        return found if found and await access.may_read(db, caller, log, found.business_number) else None
+        # Asked even where there is nothing, so that the work which is done does not tell what there is.
+        shown = await access.may_read(db, caller, log, found.business_number if found else "")
+        return found if shown else None
 
     def business(self) -> Annotated["Business", strawberry.lazy("services.inspections.business")]:
         """The business visited."""
@@ -199,7 +203,7 @@ class Inspection(Row, table=True):
         return sorted(await db.where(Transition, inspection_id=self.id), key=lambda step: step.position)
 
 
-@service.object_type()
+@service.object_type(personal=access.CATEGORY)
 class Finding(Row, table=True):
     """Something found against the law, with the law as it stood in the checklist."""
 
@@ -223,9 +227,11 @@ class Finding(Row, table=True):
         return self.corrected_on is None
 
 
-@service.object_type()
+@service.object_type(personal=access.CATEGORY)
 class Review(Row, table=True):
     """What somebody other than the inspector decided about a record."""
+
+    __table_args__ = ADDED_ONLY
 
     id: ID = id_column()
     inspection_id: str = inspection_reference()
@@ -235,9 +241,11 @@ class Review(Row, table=True):
     at: datetime = moment(default_factory=now)
 
 
-@service.object_type(name="InspectionTransition")
+@service.object_type(name="InspectionTransition", personal=access.CATEGORY)
 class Transition(Row, table=True):
     """A state that an inspection came into, when, by whom and why. Rows are added, never changed or deleted."""
+
+    __table_args__ = ADDED_ONLY
 
     inspection_id: str = Field(sa_type=Uuid(as_uuid=False), foreign_key="inspection.id", primary_key=True, exclude=True)
     position: int = Field(primary_key=True, exclude=True)

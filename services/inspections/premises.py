@@ -5,17 +5,22 @@ here is public at its source, so it is public here.
 """
 
 from datetime import date
+from typing import Annotated
 
 import strawberry
 from sqlalchemy import String
 from sqlmodel import Field, col, select
 
-from services.inspections.rows import Row, one_of
+from services.inspections.rows import Row
 from services.inspections.severity import GRAVITY, Severity
 from services.inspections.subgraph import service
+from services.kit.columns import one_of
 from services.kit.database import Db
 from services.kit.pages import Connection, page
+from services.kit.personal import personal
 from services.kit.text import Text, text_column
+
+ADDRESS = "business-address"
 
 
 @service.entity(key="id")
@@ -24,11 +29,11 @@ class Premises(Row, table=True):
 
     id: strawberry.ID = Field(sa_type=String, primary_key=True)
     source: str
-    name: str = Field(index=True)
+    name: Annotated[str, personal("identity", public=True)] = Field(index=True)
     kind: str
-    address: str
-    latitude: float | None = None
-    longitude: float | None = None
+    address: Annotated[str, personal(ADDRESS, public=True)]
+    latitude: Annotated[float | None, personal(ADDRESS, public=True)] = None
+    longitude: Annotated[float | None, personal(ADDRESS, public=True)] = None
     described_on: date = Field(exclude=True)
     described_by: str = Field(exclude=True)  # the visit whose row was taken; the later of two visits wins
 

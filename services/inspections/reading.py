@@ -15,14 +15,11 @@ from services.kit.pages import Connection, page
 @service.query(scope=access.READ)
 async def inspection(db: Db, caller: Caller, log: AccessLog, number: str) -> Inspection | None:
     """An inspection by its number; null when there is none, or when it is not the caller's to see."""
-    readable = access.readable_numbers(caller, col(Inspection.business_number))
-    found: Inspection | None = await db.first(select(Inspection).where(col(Inspection.number) == number, readable))
-    if found is not None:
-        await access.note(db, caller, log, [found.business_number])
-    return found
+    found: Inspection | None = await db.first(select(Inspection).where(col(Inspection.number) == number))
+    return found if await access.may_read(db, caller, log, found.business_number if found else "") else None
 
 
-@service.query(scope=access.READ)
+@service.query(scope=access.READ, personal=access.CATEGORY)
 async def inspections(
     db: Db,
     caller: Caller,
@@ -43,5 +40,5 @@ async def inspections(
         found = found.where(col(Inspection.assigned_to) == caller.subject)
     order = [col(Inspection.scheduled_for), col(Inspection.id)]
     shown = await page(db, found, order=order, first=first, after=after)
-    await access.note(db, caller, log, (edge.node.business_number for edge in shown.edges))
+    await access.note_all(db, caller, log, (edge.node.business_number for edge in shown.edges))
     return shown

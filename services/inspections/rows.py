@@ -1,43 +1,8 @@
-"""What all tables of this service share: their base and the kinds of columns."""
+"""The base of this service's tables."""
 
-from datetime import UTC, datetime
-from enum import Enum
-from typing import Any
-from uuid import UUID, uuid4
-
-from sqlalchemy import DateTime, Uuid
-from sqlalchemy import Enum as EnumColumn
 from sqlalchemy.orm import registry
-from sqlmodel import Field, SQLModel
+from sqlmodel import SQLModel
 
 
 class Row(SQLModel, registry=registry()):
-    """The base of this service's tables."""
-
-
-def now() -> datetime:
-    """The present, in UTC."""
-    return datetime.now(UTC)
-
-
-def moment(**options: Any) -> Any:
-    """A column that holds a moment in UTC."""
-    return Field(sa_type=DateTime(timezone=True), **options)
-
-
-def id_column() -> Any:
-    """A random UUID."""
-    return Field(default_factory=lambda: str(uuid4()), sa_type=Uuid(as_uuid=False), primary_key=True)
-
-
-def one_of(kind: type[Enum], **options: Any) -> Any:
-    """A column that holds an enum's member by name."""
-    return Field(sa_type=EnumColumn(kind, native_enum=False, length=40), **options)
-
-
-def as_id(value: object) -> str | None:
-    """A UUID in its usual form, or None for what is none: such an id finds nothing."""
-    try:
-        return str(UUID(str(value)))
-    except ValueError:
-        return None
+    """A row of this service's tables."""

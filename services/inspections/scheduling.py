@@ -3,23 +3,25 @@
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 import strawberry
 from pydantic import Field
 from sqlalchemy import select as select_value
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col
 
-from services.inspections import access, business_days, checklists, refusals
+from services.inspections import access, checklists, refusals
 from services.inspections.data_files import Part, read
 from services.inspections.events import BusinessRegistered, InspectionScheduled
 from services.inspections.known_business import KnownBusiness
 from services.inspections.models import NUMBERS, Checklist, Inspection, InspectionReason, Transition
 from services.inspections.subgraph import service
+from services.kit import business_days
 from services.kit.access_log import AccessLog
 from services.kit.caller import Caller
 from services.kit.database import Db
 from services.kit.inputs import Input, rule
+from services.kit.properties import Only
 
 RULES = Path(__file__).parent / "data" / "first_inspections.toml"
 BY_RULE = "rule"
@@ -58,7 +60,8 @@ def first_visit_rules(path: Path = RULES) -> Rules:
 
 @service.on(BusinessRegistered)
 async def keep_and_schedule(event: BusinessRegistered, db: Db) -> None:
-    """Keep the business, and schedule its first inspection. A second delivery finds both done."""
+    """Keep the business, and schedule its first inspection. A second delivery finds both done; a change of its owner that came
+    before leaves the second."""
     business = KnownBusiness(
         number=event.business_number,
         name=event.legal_name,
@@ -66,8 +69,8 @@ async def keep_and_schedule(event: BusinessRegistered, db: Db) -> None:
         registered_by=event.registered_by,
         registered_at=event.registered_at,
     )
-    kept = insert(KnownBusiness).values(**business.model_dump()).on_conflict_do_nothing()
-    if (await db.execute(kept.returning(col(KnownBusiness.number)))).first() is None:
+    await db.execute(insert(KnownBusiness).values(**business.model_dump()).on_conflict_do_nothing())
+    if await _first_of(db, business.number):
         return
     visit = first_visit_rules().of(event.sector)
     checklist = await checklists.current(db, visit.checklist)
@@ -79,13 +82,16 @@ async def keep_and_schedule(event: BusinessRegistered, db: Db) -> None:
 
 
 class ScheduleInspectionInput(Input):
-    """Which business is visited, with which checklist, when and why; `inspector` may stay open."""
+    """Which business is visited, with which checklist, when and why. `inspector` may stay open: whoever begins has the visit. To
+    name a colleague is for who answers for others' work."""
 
     business_number: str = rule(min_length=1, max_length=20)
     checklist: str = rule(min_length=1, max_length=40, description="The code of a checklist in force.")
     scheduled_for: date = rule(description="A business day in Ontario.")
     reason: InspectionReason = InspectionReason.ROUTINE
-    inspector: strawberry.ID | None = rule(default=None, max_length=64, description="The subject of an inspector.")
+    inspector: Annotated[strawberry.ID | None, Only(access.REVIEW, oneself=True)] = rule(
+        default=None, max_length=64, description="The subject of an inspector."
+    )
     idempotency_key: strawberry.ID
 
 
@@ -104,14 +110,16 @@ async def schedule_inspection(db: Db, caller: Caller, log: AccessLog, input: Sch
     if checklist is None:
         raise refusals.UnknownChecklist(code=input.checklist)
     _check_day(input.scheduled_for)
-    if input.reason is InspectionReason.FIRST and await db.where(
-        Inspection, business_number=business.number, reason=InspectionReason.FIRST
-    ):
+    if input.reason is InspectionReason.FIRST and await _first_of(db, business.number):
         raise refusals.FirstInspectionExists(number=business.number)
-    log.note(business.registered_by, access.CATEGORY)
+    access.note(log, business)
     return await _plan(
         db, business, checklist, input.reason, input.scheduled_for, by=caller.subject, inspector=input.inspector
     )
+
+
+async def _first_of(db: Db, number: str) -> list[Inspection]:
+    return await db.where(Inspection, business_number=number, reason=InspectionReason.FIRST)
 
 
 def _check_day(day: date) -> None:

@@ -36,6 +36,11 @@ def refusal_of(problem: Exception) -> tuple[int, dict[str, Any]]:
         problem
     ):  # the latter is orjson's, as a TypeError
         problem = Refused(faults.OPERATION_TOO_DEEP)
+    if isinstance(problem, faults.Faulted):
+        problem = Refused(problem.fault, **problem.values)
+    elif is_unavailable(problem):
+        _LOG.warning("database_unavailable", reason=type(problem).__name__)
+        problem = Refused(faults.UNAVAILABLE)
     if not isinstance(problem, Refused):
         _LOG.error("fault", exc_info=problem)
         problem = Refused(faults.INTERNAL)

@@ -7,6 +7,7 @@ acknowledgement and carries the event's id for de-duplication; consumers are dur
 import asyncio
 import contextlib
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 import nats.errors
@@ -16,17 +17,19 @@ import structlog
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
 from faststream.nats.annotations import NatsMessage
+from faststream.nats.security import NatsNKey, NatsSecurity
 from nats.js.api import ConsumerConfig
 from sqlalchemy import func, select, update
 
 from services.kit import metrics
+from services.kit.broker import STREAM, SignIn, durable_of, subject_of
 from services.kit.database import Database
 from services.kit.events import Event, Outbox, envelope
 from services.kit.feed import Feed
 from services.kit.inbox import Worker, take
 from services.kit.service import Service
+from services.kit.tasks import end as end
 
-STREAM = "ONEDOOR"
 AT_ONCE = 100
 IDLE_S = 1.0
 LONGEST_PAUSE_S = 30.0
@@ -34,18 +37,35 @@ ACK_WAIT_S = (
     10.0  # after it, an event that a process took comes again: that process is dead, or its database is very slow
 )
 RELAY_LOCK = 0x0E_D0_09
+NOBODY = SignIn()
 _LOG = structlog.get_logger(__name__)
 AWAY = (OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error)
-
-
-def subject_of(event_type: str) -> str:
-    """The NATS subject of an event type."""
-    return f"events.{event_type}"
 
 
 def declared_stream() -> JStream:
     """The stream as a broker declares it; each broker has its own, since FastStream notes in it what was declared."""
     return JStream(STREAM, subjects=["events.>"], declare=True)
+
+
+def opened(url: str, sign_in: SignIn) -> NatsBroker:
+    """A broker that is not connected yet. The first connection is awaited too: NATS away at the start is no reason to die."""
+    by_key_or_not = partial(NatsNKey, seed_file=sign_in.seed) if sign_in.seed else NatsSecurity
+    security = by_key_or_not(ssl_context=sign_in.context, tls_handshake_first=sign_in.context is not None)
+    return NatsBroker(
+        url,
+        security=security,
+        inbox_prefix=sign_in.inbox,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=1,
+        connect_timeout=2,
+        allow_reconnect=True,
+        logger=None,
+    )
+
+
+def inbox(sign_in: SignIn) -> bytes:
+    """Where what a consumer asks for comes, which FastStream does not take from the connection."""
+    return f"{sign_in.inbox}.".encode()
 
 
 def one_by_one() -> PullSub[Literal[False]]:
@@ -65,19 +85,6 @@ async def begin(broker: NatsBroker, stream: JStream) -> None:
         except AWAY as error:
             _LOG.warning("nats_away", error=type(error).__name__)
             await asyncio.sleep(IDLE_S)
-
-
-async def end(*tasks: "asyncio.Task[None]") -> None:
-    """Cancel tasks until they have ended, whatever they end with.
-
-    Once is not always enough: asyncio.wait_for forgets a cancellation that meets its own end (Python 3.11), and the client of
-    NATS then goes on connecting for ever.
-    """
-    while waiting := [task for task in tasks if not task.done()]:
-        for task in waiting:
-            task.cancel()
-        await asyncio.wait(waiting, timeout=IDLE_S)
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Relay:
@@ -139,16 +146,8 @@ class Relay:
 class Bus:
     """A service's whole traffic with NATS: relay, consumers, worker and feed, started and stopped together."""
 
-    def __init__(self, service: Service, database: Database, feed: Feed, url: str) -> None:
-        # The first connection is awaited too: NATS away at the start is no reason to die.
-        self.broker = NatsBroker(
-            url,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=1,
-            connect_timeout=2,
-            allow_reconnect=True,
-            logger=None,
-        )
+    def __init__(self, service: Service, database: Database, feed: Feed, url: str, sign_in: SignIn = NOBODY) -> None:
+        self.broker, self._inbox = opened(url, sign_in), inbox(sign_in)
         self._stream = declared_stream()
         self.relay = Relay(database, self.broker, service.name)
         self.worker = Worker(database, service.handlers)
@@ -189,13 +188,13 @@ class Bus:
         The server gives out one at a time: what a process took and died with comes again before anything after it, and what
         two processes take is taken in order.
         """
-        durable = f"{self._service.name}-{event.type.replace('.', '-')}"
         subscribe = self.broker.subscriber(
             subject_of(event.type),
             stream=self._stream,
-            durable=durable,
+            durable=durable_of(self._service.name, event.type),
             config=ConsumerConfig(max_ack_pending=1, ack_wait=ACK_WAIT_S),
             pull_sub=one_by_one(),
+            inbox_prefix=self._inbox,
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
         )

@@ -6,11 +6,14 @@ Application code never commits. Reads by key are batched: one SQL statement for 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Executable, Select, inspect, select
+import asyncpg
+from sqlalchemy import ColumnElement, Executable, Select, func, inspect, select
 from sqlalchemy.engine import Result
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as TimedOut
@@ -68,6 +71,7 @@ class Db:
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
         self.emitted = 0
+        self.afterwards: list[Callable[[Database], Awaitable[None]]] = []  # awaited after the commit, before the answer
         self._turn = asyncio.Lock()
         self._loaders: dict[tuple[type, str], DataLoader[Any, Any]] = {}
         self._batches: set[asyncio.Task[Any]] = set()
@@ -103,6 +107,10 @@ class Db:
     def add(self, *rows: SQLModel) -> None:
         """Rows to insert, or to keep if they are held already. They are written with the transaction, or by `flush`."""
         self.session.add_all(rows)
+
+    async def alone(self, what: str) -> None:
+        """Wait until no other transaction of the service is at something of this name, and be at it until this one ends."""
+        await self.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(what, 0))))
 
     async def flush(self) -> None:
         """Write what was added now, so that a violated constraint shows here."""
@@ -162,6 +170,7 @@ class Database:
         self._logging = asyncio.Semaphore(MOST_LOGGING)
         self._write = async_sessionmaker(engine, expire_on_commit=False)
         self._read = async_sessionmaker(engine.execution_options(postgresql_readonly=True), expire_on_commit=False)
+        self._each_commits = async_sessionmaker(engine.execution_options(isolation_level="AUTOCOMMIT"))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Db]:
@@ -175,12 +184,20 @@ class Database:
                     await db.halt()
         if db.emitted:
             self.on_events()
+        for wait in db.afterwards:
+            await wait(self)
 
     @asynccontextmanager
-    async def log_transaction(self) -> AsyncIterator[Db]:
-        """One transaction for access entries that queries leave. A few at a time: a log that is held up takes no more
-        connections than that from those who leave none."""
-        async with self._logging, self.transaction() as db:
+    async def each_committed(self) -> AsyncIterator[Db]:
+        """Statements that commit each by itself, without a word to PostgreSQL before and after."""
+        async with self._each_commits() as session:
+            yield Db(session)
+
+    @asynccontextmanager
+    async def logging(self) -> AsyncIterator[Db]:
+        """For the access entries that a query leaves: one statement adds them all, and commits by itself. A few at a time: a log
+        that is held up takes no more connections than that from those who leave none."""
+        async with self._logging, self.each_committed() as db:
             yield db
 
     def reader(self) -> Db:
@@ -205,22 +222,30 @@ def connect(
 
     Statements may take 15 s, locks 5 s; times are UTC.
     """
-    engine = create_async_engine(
+    made = engine(
         url,
+        {
+            "application_name": name,
+            "timezone": "UTC",
+            "statement_timeout": "15000",
+            "lock_timeout": "5000",
+            "idle_in_transaction_session_timeout": "60000",
+        },
+        timeout_s=5,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=patience_s,
         pool_use_lifo=True,
         hide_parameters=True,  # errors are logged, and what people sent is not
-        connect_args={
-            "timeout": 5,
-            "server_settings": {
-                "application_name": name,
-                "timezone": "UTC",
-                "statement_timeout": "15000",
-                "lock_timeout": "5000",
-                "idle_in_transaction_session_timeout": "60000",
-            },
-        },
     )
-    return Database(engine, on_events)
+    return Database(made, on_events)
+
+
+def engine(
+    url: str, server_settings: Mapping[str, str] = MappingProxyType({}), *, timeout_s: float = 60, **options: Any
+) -> AsyncEngine:
+    """An engine that reads all of a PostgreSQL URL, as its own programs do: `passfile`, `sslmode`, `sslrootcert` and their
+    like. A connection may take `timeout_s` to be made. Source: PostgreSQL, Connection URIs."""
+    address = url.replace("postgresql+asyncpg://", "postgresql://", 1)
+    open_one = partial(asyncpg.connect, address, timeout=timeout_s, server_settings=dict(server_settings))
+    return create_async_engine(url, async_creator=open_one, **options)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphql import GraphQLResolveInfo, GraphQLSchema
+from graphql.pyutils import Path
 from pydantic.alias_generators import to_camel
 from sqlmodel import SQLModel
 from strawberry.types.base import StrawberryContainer, get_object_definition
@@ -15,6 +16,7 @@ from services.kit import faults
 from services.kit.database import Db, python_type
 from services.kit.inputs import find_hostile
 from services.kit.operation import Operation
+from services.kit.policies import Guard
 from services.kit.resolvers import injections, provide
 
 
@@ -24,7 +26,7 @@ class Entity:
 
     cls: type
     keys: tuple[str, ...]
-    scope: str | None
+    guard: Guard
     name: str
     foreign: bool = False
 
@@ -32,12 +34,19 @@ class Entity:
         """The key of an instance, as a representation holds it."""
         return {to_camel(key): getattr(instance, key) for key in self.keys}
 
-    async def refer(self, operation: Operation, representation: Mapping[str, Any]) -> Any:
-        """The instance that another service refers to, or None. Raises Faulted without the entity's scope."""
-        operation.caller.require(self.scope)
-        return await self.find(operation, representation)
+    async def refer(self, operation: Operation, representation: Mapping[str, Any], path: Path) -> Any:
+        """The instance that another service refers to, or None, for a path of the answer. Raises Faulted where the entity's guard
+        does."""
+        self.guard.require(operation.caller)
+        return await self.find(operation, representation, path=path)
 
-    async def find(self, operation: Operation, representation: Mapping[str, Any], db: Db | None = None) -> Any:
+    async def find(
+        self,
+        operation: Operation,
+        representation: Mapping[str, Any],
+        db: Db | None = None,
+        path: Path | None = None,
+    ) -> Any:
         """The instance of a representation, or None, read by `db` or the operation's reader."""
         key = {name: representation.get(to_camel(name)) for name in self.keys}
         if not all(map(_is_key, key.values())):
@@ -50,7 +59,7 @@ class Entity:
             return _instance(self.cls, representation)
         find = getattr(self.cls, "find", None)
         if find is not None:
-            return await find(**provide(injections(find), operation, db), **key)
+            return await find(**provide(injections(find), operation, db, path=path), **key)
         assert issubclass(self.cls, SQLModel)  # noqa: S101 - another class without `find` fails when it is declared
         # An ID may come as a number, which PostgreSQL refuses to compare with text.
         typed = {name: str(v) if python_type(getattr(self.cls, name)) is str else v for name, v in key.items()}
@@ -92,7 +101,7 @@ def install(schema: GraphQLSchema, entities: Mapping[str, Entity]) -> None:
     if query is None or "_entities" not in query.fields:
         return
 
-    async def one(operation: Operation, representation: Any) -> Any:
+    async def one(operation: Operation, representation: Any, path: Path) -> Any:
         entity = entities.get(str(representation.get("__typename"))) if isinstance(representation, dict) else None
         if entity is None:
             raise faults.Faulted(
@@ -100,10 +109,10 @@ def install(schema: GraphQLSchema, entities: Mapping[str, Entity]) -> None:
                 detail_en="a representation is an object whose __typename is an entity of this service",
                 detail_fr="une représentation est un objet dont __typename est une entité de ce service",
             )
-        return await entity.refer(operation, representation)
+        return await entity.refer(operation, representation, path)
 
     async def resolve(_: Any, info: GraphQLResolveInfo[Operation], representations: list[Any]) -> list[Any]:
-        wanted = (one(info.context, r) for r in representations)
+        wanted = (one(info.context, r, info.path.add_key(at)) for at, r in enumerate(representations))
         # A failed one is an error at its own place; the others are answered.
         return await asyncio.gather(*wanted, return_exceptions=True)
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import jsonschema
+import jsonschema_rs
 from jsonschema.exceptions import best_match
 from opentelemetry import propagate
 from pydantic import BaseModel, ConfigDict
@@ -19,6 +20,7 @@ from sqlalchemy import BigInteger, DateTime, Identity, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from services.kit.roles import KEPT
 from services.kit.tables import METADATA
 
 
@@ -84,6 +86,12 @@ def envelope_schema(kind: str, data: dict[str, Any]) -> dict[str, Any]:
 
 
 @cache
+def _judge(event: type[Event]) -> jsonschema_rs.Draft202012Validator:
+    """Says yes or no sixty times as fast as the other says where and why."""
+    return jsonschema_rs.Draft202012Validator(envelope_schema(event.type, event.schema_()), validate_formats=True)
+
+
+@cache
 def _validator(event: type[Event]) -> jsonschema.Draft202012Validator:
     schema = envelope_schema(event.type, event.schema_())
     return jsonschema.Draft202012Validator(schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
@@ -91,6 +99,8 @@ def _validator(event: type[Event]) -> jsonschema.Draft202012Validator:
 
 def check(event: type[Event], envelope: Mapping[str, Any]) -> None:
     """Hold an envelope and its data to the event's contract; who sends does it and who receives. Raises ContractBroken."""
+    if _judge(event).is_valid(dict(envelope)):
+        return
     broken = best_match(_validator(event).iter_errors(dict(envelope)))
     if broken is not None:
         rule = f"{broken.validator}: {broken.validator_value!r}"
@@ -107,7 +117,10 @@ class Outbox(Tables):
     """An event to publish, or published. `seq` is the order of publication."""
 
     __tablename__ = "outbox"
-    __table_args__ = (Index("ix_outbox_unsent", "seq", postgresql_where=text("sent_at IS NULL")),)
+    __table_args__ = (
+        Index("ix_outbox_unsent", "seq", postgresql_where=text("sent_at IS NULL")),
+        KEPT,
+    )
 
     seq: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     id: Mapped[UUID] = mapped_column(unique=True)

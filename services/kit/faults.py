@@ -5,7 +5,7 @@ faults: they are members of a mutation's result (see `refusals`). Gateway and se
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -14,11 +14,12 @@ from services.kit.language import Language, Words, request_language
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A kind of fault: its code, the HTTP status when the whole request fails, and its words."""
+    """A kind of fault: its code, the HTTP status when the whole request fails, its words, and what else its error says."""
 
     code: str
     status: int
     words: Words
+    extensions: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
 
 def _fault(code: str, status: int, en: str, fr: str) -> Fault:
@@ -67,11 +68,85 @@ UNAUTHENTICATED = _fault(
     "Sign in to do this: no valid access token came with the request.",
     "Ouvrez une session pour continuer : la requête ne porte aucun jeton d’accès valide.",
 )
+SIGNATURE_REFUSED = _fault(
+    "SIGNATURE_REFUSED",
+    401,
+    "This service answers calls that its gateway has signed, each once, and this is none. Ask the gateway.",
+    "Ce service répond aux appels que sa passerelle a signés, une fois chacun; celui-ci n’en est pas. Adressez-vous à elle.",
+)
+SESSION_ENDED = _fault(
+    "SESSION_ENDED",
+    401,
+    "Your session has ended. Sign in again to continue.",
+    "Votre session a pris fin. Ouvrez-en une nouvelle pour continuer.",
+)
 FORBIDDEN = _fault(
     "FORBIDDEN",
     403,
     "You may not do this. The right that is missing: {scope}.",
     "Vous n’y êtes pas autorisé. Le droit qui manque : {scope}.",
+)
+SECOND_FACTOR, FRESH_S = "2", 300
+STEP_UP_REQUIRED = Fault(
+    "STEP_UP_REQUIRED",
+    401,
+    Words(
+        "Confirm that it is you: sign in again with your second factor. It counts for five minutes.",
+        "Confirmez votre identité : ouvrez de nouveau une session avec votre second facteur. Il vaut pour cinq minutes.",
+    ),
+    MappingProxyType({"acrValues": SECOND_FACTOR, "maxAge": FRESH_S}),
+)
+PURPOSE_REQUIRED = _fault(
+    "PURPOSE_REQUIRED",
+    403,
+    "Somebody else’s data are had for a purpose only, and none was chosen. Send one in Onedoor-Purpose. Would do: {would_do_en}.",
+    "Les données d’une autre personne ne s’obtiennent qu’à une fin, et aucune n’a été choisie. Indiquez-en une dans "
+    "Onedoor-Purpose. Conviendraient : {would_do_fr}.",
+)
+PURPOSE_NOT_COVERING = _fault(
+    "PURPOSE_NOT_COVERING",
+    403,
+    "The purpose {purpose} does not cover this: your role, these data, or who gets them. Would do: {would_do_en}.",
+    "La fin {purpose} ne couvre pas cela : votre rôle, ces données ou leurs destinataires. Conviendraient : {would_do_fr}.",
+)
+CASE_REQUIRED = _fault(
+    "CASE_REQUIRED",
+    400,
+    "The purpose {purpose} needs the number of the case (4 to 40 letters, digits or . / -, one of them a digit) and a reason in "
+    'words (10 to 200 characters): {purpose}; case="…"; reason="…". What is missing or unreadable: {lacking}.',
+    "La fin {purpose} demande le numéro du dossier (de 4 à 40 lettres, chiffres ou . / -, dont un chiffre) et une raison en "
+    'toutes lettres (de 10 à 200 caractères) : {purpose}; case="…"; reason="…". Ce qui manque ou est illisible : {lacking}.',
+)
+# One for every reason: nobody learns which grants there are.
+AUTHORITY_REFUSED = _fault(
+    "AUTHORITY_REFUSED",
+    403,
+    "You cannot act on this authority: it is not yours, it does not hold now, or it does not cover this.",
+    "Vous ne pouvez pas agir en vertu de cette autorisation : elle n’est pas à vous, elle n’est pas en vigueur ou elle ne couvre "
+    "pas ceci.",
+)
+CONSENT_REQUIRED = _fault(
+    "CONSENT_REQUIRED",
+    403,
+    "This purpose needs the consent of each person whose data these are, for these data and your office; not all have given it.",
+    "Cette fin demande le consentement de chaque personne dont ce sont les données, pour ces données et votre service; toutes ne "
+    "l’ont pas donné.",
+)
+AUTHORITY_UNAVAILABLE = _fault(
+    "AUTHORITY_UNAVAILABLE",
+    424,  # no 5xx: the service itself is well, and a gateway must go on asking it
+    "Nobody can act for somebody else at the moment: whether the authority still holds cannot be known. Try again in a little "
+    "while; what you do for yourself goes on.",
+    "Personne ne peut agir au nom d’autrui pour le moment : impossible de savoir si l’autorisation tient encore. Réessayez dans "
+    "un instant; ce que vous faites pour vous-même se poursuit.",
+)
+CITIZEN_CODE_REQUIRED = _fault(
+    "CITIZEN_CODE_REQUIRED",
+    403,
+    "This takes the person’s own agreement. A code for exactly this is sent to them, where they have an address for it: enter it "
+    "with confirmAct and the act named here, then do the same again.",
+    "Ceci exige l’accord de la personne elle-même. Un code pour cet acte précis lui est envoyé, si elle a une adresse à cette "
+    "fin : saisissez-le avec confirmAct et l’acte nommé ici, puis recommencez à l’identique.",
 )
 NOT_FOUND = _fault("NOT_FOUND", 404, "There is nothing at this address.", "Il n’y a rien à cette adresse.")
 METHOD_NOT_ALLOWED = _fault(
@@ -136,6 +211,12 @@ INTERNAL = _fault(
 )
 
 
+# Of several with one code the first, whose words are the general ones.
+CATALOGUE: Mapping[str, Fault] = MappingProxyType(
+    {f.code: f for f in reversed(list(vars().values())) if isinstance(f, Fault)}
+)
+
+
 class Faulted(Exception):
     """Raised to end a field or a request with a fault; `values` fill the words' placeholders."""
 
@@ -162,16 +243,17 @@ def as_error(
     """A GraphQL error without location: message in the request's language, code and both languages in extensions.
 
     `detail` among the values is what the GraphQL library says of a document, for developers and in English only; it is
-    given by itself too, so that the French words need not quote it.
+    given by itself too, so that the French words need not quote it. `purposes` are those that would do, `act` what was
+    refused, for programs.
     """
     words = fault.words.filled(**{"correlation_id": correlation_id, **values})
     extensions: dict[str, Any] = {
         "code": fault.code,
         "text": {"en": words.en, "fr": words.fr},
         "correlationId": correlation_id,
+        **fault.extensions,
     }
     if field is not None:
         extensions["field"] = field
-    if "detail" in values:
-        extensions["detail"] = values["detail"]
+    extensions |= {name: values[name] for name in ("detail", "purposes", "act") if name in values}
     return {"message": words.of(language or request_language.get()), "extensions": extensions}

@@ -5,18 +5,17 @@ made. Same key and other input: a refusal. Two at once: the second waits for the
 answer. A refused request has changed nothing, so its key is free again; so has one that died on its way.
 """
 
-import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
-import structlog
 from sqlalchemy import Column, DateTime, Table, Text, delete, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from services.kit.database import Database, Db
+from services.kit.caller import Caller
+from services.kit.database import Db
 from services.kit.operation import Operation
 from services.kit.refusals import IdempotencyKeyReused, InvalidInput
 from services.kit.tables import METADATA
@@ -25,9 +24,7 @@ if TYPE_CHECKING:
     from services.kit.entities import Entity
 
 KEPT = timedelta(days=30)
-SWEPT_EVERY_S = 3_600.0
 LONGEST_KEY = 200
-_LOG = structlog.get_logger(__name__)
 
 keys = Table(
     "idempotency_key",
@@ -59,9 +56,10 @@ async def once(
             detail_fr=f"une clé compte de 1 à {LONGEST_KEY} caractères",
         )
     digest = hashlib.sha256(orjson.dumps(given, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()
-    mine = (keys.c.caller == operation.caller.subject, keys.c.mutation == mutation, keys.c.key == key)
+    caller = holder(operation.caller)
+    mine = (keys.c.caller == caller, keys.c.mutation == mutation, keys.c.key == key)
     await db.execute(delete(keys).where(*mine, keys.c.created_at < datetime.now(UTC) - KEPT))
-    claim = insert(keys).values(caller=operation.caller.subject, mutation=mutation, key=key, input_hash=digest)
+    claim = insert(keys).values(caller=caller, mutation=mutation, key=key, input_hash=digest)
     claimed = await db.execute(claim.on_conflict_do_nothing().returning(keys.c.key))
     if claimed.first() is None:
         held = (await db.execute(select(keys.c.input_hash, keys.c.answer).where(*mine))).one()
@@ -78,20 +76,12 @@ async def once(
     return result
 
 
+def holder(caller: Caller) -> str:
+    """Whose a key is: a person's for what they do themselves, and another for each grant that they act on."""
+    return caller.subject if caller.kind is None else f"{caller.actor} {caller.authority}"
+
+
 async def forget(db: Db) -> int:
     """Delete keys older than 30 days. Returns how many."""
     done = await db.execute(delete(keys).where(keys.c.created_at < datetime.now(UTC) - KEPT).returning(keys.c.key))
     return len(done.all())
-
-
-async def sweep(database: Database) -> None:
-    """Forget old keys at once and every hour, for ever; several processes may. Cancel to stop."""
-    while True:
-        try:
-            async with database.transaction() as db:
-                forgotten = await forget(db)
-            if forgotten:
-                _LOG.info("idempotency_keys_forgotten", count=forgotten)
-        except Exception as error:  # the next time will do
-            _LOG.warning("sweep_failed", error=repr(error))
-        await asyncio.sleep(SWEPT_EVERY_S)

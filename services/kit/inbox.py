@@ -20,6 +20,7 @@ from sqlalchemy.orm import Mapped, aliased, mapped_column
 from services.kit import metrics
 from services.kit.database import Database
 from services.kit.events import ContractBroken, Event, Tables, check
+from services.kit.roles import KEPT
 from services.kit.service import Handler
 
 TRIES = 8
@@ -38,6 +39,7 @@ class Inbox(Tables):
     __table_args__ = (
         Index("ix_inbox_unfinished", "subject", "position", postgresql_where=text("finished_at IS NULL")),
         Index("ix_inbox_dead", "position", postgresql_where=text("dead")),
+        KEPT,
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from strawberry.types.unset import UNSET
 
+from services.kit import properties
 from services.kit.refusals import InvalidInput
 
 rule = Field  # pydantic's, under another name than SQLModel's: what a field of an input must satisfy
@@ -65,13 +66,24 @@ def graphql_input(model: type[Input]) -> Any:
     namespace: dict[str, Any] = {"__annotations__": {}}
     for name, field in model.model_fields.items():
         namespace["__annotations__"][name] = _as_graphql(hints[name])
-        options: dict[str, Any] = {"description": field.description}
+        said = properties.only(model, name)
+        words = filter(None, (field.description, said.words if said else None))
+        options: dict[str, Any] = {"description": " ".join(words) or None}
         if not field.is_required():
             namespace["__annotations__"][name] = _as_graphql(hints[name]) | None
             namespace[name] = strawberry.field(default=UNSET, **options)
         else:
             namespace[name] = strawberry.field(**options)
     return strawberry.input(type(model.__name__, (), namespace), name=model.__name__, description=model.__doc__)
+
+
+def within(model: type[Input]) -> Iterator[type[Input]]:
+    """An input and the inputs that its properties are made of."""
+    yield model
+    for annotation in get_type_hints(model).values():
+        for kind in (annotation, *get_args(annotation)):
+            if isinstance(kind, type) and issubclass(kind, Input):
+                yield from within(kind)
 
 
 def _as_graphql(annotation: Any) -> Any:

@@ -9,10 +9,13 @@ from functools import lru_cache
 
 
 class Language(Enum):
-    """The two languages of the province, by their ISO 639-1 code."""
+    """The two languages of the province, by their ISO 639-1 code; `tag` is that code as headers carry it."""
 
     EN = "en"
     FR = "fr"
+
+    def __init__(self, code: str) -> None:
+        self.tag = code.encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)

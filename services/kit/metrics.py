@@ -14,3 +14,4 @@ EVENTS_SENT = Counter("onedoor_events_sent", "Events published from the outbox",
 EVENTS_HANDLED = Counter("onedoor_events_handled", "Events handled from the inbox", ("type",))
 DEAD_LETTERS = Counter("onedoor_dead_letters", "Events that rest as dead letters: look at them", ("type",))
 OUTBOX_LAG = Gauge("onedoor_outbox_waiting", "Events that wait in the outbox")
+SEALED = Counter("onedoor_audit_sealed", "Audit entries sealed")

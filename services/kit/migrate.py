@@ -1,18 +1,21 @@
 """Migrations: one `migrations/versions` folder per service, run by one shared Alembic environment.
 
-`python -m services.kit.migrate NAME` brings a service's database up to its code; `--revision "…"` writes the next step
-from what differs. Several processes may start at once: an advisory lock lets one migrate while the others wait.
-By convention a service's tables hang on `services.NAME.models.Row.metadata`; the kit's own tables are migrated with them.
+`python -m services.kit.migrate NAME` brings a service's database up to its code, signed in by `<NAME>_MIGRATION_DATABASE_URL`
+and acting as the owner, and grants what the service's roles may do; `--revision "…"` writes the next step from what differs.
+Several processes may start at once: an advisory lock lets one migrate while the others wait. By convention a service's tables
+hang on `services.NAME.models.Row.metadata`; the kit's own tables are migrated with them.
 """
 
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -20,15 +23,24 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
 
-from services.kit import access_log, events, idempotency, inbox, settings, tables
+from services.kit import access_log, events, grants, idempotency, inbox, privileges, settings, tables
+from services.kit.audit import tables as audit
+from services.kit.database import engine
 
 SERVICES = Path(__file__).parent.parent
 LOCK = 0x0E_D0_08  # any number that nobody else of this database uses
 # Imported so that the kit's metadata holds every table of the kit.
-KIT_TABLES = (access_log.entries, idempotency.keys, events.Outbox.__table__, inbox.Inbox.__table__)
+KIT_TABLES = (
+    access_log.entries,
+    audit.unsealed,
+    grants.grants,
+    idempotency.keys,
+    events.Outbox.__table__,
+    inbox.Inbox.__table__,
+)
 
 
 class NotMigrated(Exception):
@@ -36,7 +48,8 @@ class NotMigrated(Exception):
 
 
 def metadata(name: str) -> list[MetaData]:
-    """The tables that a service's database holds: its own, and the kit's."""
+    """The tables that a service's database holds: its own, wherever in it they are declared, and the kit's."""
+    import_module(f"services.{name}.service")
     own: MetaData = import_module(f"services.{name}.models").Row.metadata
     return [own, tables.METADATA]
 
@@ -68,27 +81,51 @@ def upgrade_connection(connection: Connection, name: str, revision: str = "head"
     command.upgrade(config, revision)
 
 
-async def upgrade(engine: AsyncEngine, name: str) -> None:
-    """Bring a service's database up to its code. Safe when many processes start at once."""
-    async with engine.begin() as connection:
+async def upgrade(database: AsyncEngine, name: str) -> None:
+    """Bring a service's database up to its code, and what its roles may do there. Safe when many processes start at once."""
+    async with database.begin() as connection:
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        await connection.run_sync(privileges.become_owner, name)
         await connection.run_sync(upgrade_connection, name)
+        await connection.run_sync(privileges.grant, name, metadata(name))
 
 
 async def bring_up(url: str, name: str) -> None:
     """Bring a service's database up to its code before anything else uses it. Raises NotMigrated, also where the database
     cannot be reached."""
-    engine = create_async_engine(url, poolclass=NullPool)
+    async with _used(url, name, settings.migration_variable(name)) as database:
+        await upgrade(database, name)
+
+
+async def require(url: str, name: str) -> None:
+    """Raises NotMigrated where the database is not as the code needs it, or cannot be reached; changes nothing."""
+    async with _used(url, name, settings.database_variable(name)) as used, used.connect() as connection:
+        held = await connection.scalar(text("SELECT to_regclass('alembic_version')"))
+        revision = await connection.scalar(text("SELECT version_num FROM alembic_version")) if held else None
+    head = ScriptDirectory.from_config(_config(name)).get_current_head()
+    if revision != head:
+        how = f"python -m services.kit.migrate {name}"
+        raise NotMigrated(
+            f"{name}: the database is at revision {revision or 'none'} and the code at {head}. Migrate it first, with "
+            f"{settings.migration_variable(name)}: {how} / {name} : la base est à la révision {revision or 'aucune'} et le code "
+            f"à {head}. Migrez-la d’abord, avec {settings.migration_variable(name)} : {how}"
+        )
+
+
+@asynccontextmanager
+async def _used(url: str, name: str, variable: str) -> AsyncIterator[AsyncEngine]:
+    """An engine while the block lasts. Raises NotMigrated, naming the variable, where the server refuses or is away."""
+    made = engine(url, poolclass=NullPool)
     try:
-        await upgrade(engine, name)
-    except (OSError, DBAPIError) as problem:
+        yield made
+    except (OSError, DBAPIError, asyncpg.PostgresError) as problem:
         why = getattr(problem, "orig", None) or problem
         raise NotMigrated(
-            f"{name}: the database cannot be used: {why}. Check {name.upper()}_DATABASE_URL and the server behind it. / "
-            f"{name} : base inutilisable : {why}. Vérifiez {name.upper()}_DATABASE_URL et le serveur qui s’y trouve."
+            f"{name}: the database cannot be used: {why}. Check {variable} and the server behind it. / "
+            f"{name} : base inutilisable : {why}. Vérifiez {variable} et le serveur qui s’y trouve."
         ) from problem
     finally:
-        await engine.dispose()
+        await made.dispose()
 
 
 def differences(connection: Connection, name: str) -> list[Any]:
@@ -116,13 +153,16 @@ def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> None:
     given = parser.parse_args(arguments)
 
     async def run() -> None:
-        url = settings.database_url(given.name)
-        await bring_up(url, given.name)
-        if given.revision:
-            engine = create_async_engine(url, poolclass=NullPool)
-            async with engine.begin() as connection:
-                await connection.run_sync(revise, given.name, given.revision)
-            await engine.dispose()
+        url = settings.migration_url(given.name)
+        if not given.revision:
+            await bring_up(url, given.name)
+            return
+        async with _used(url, given.name, settings.migration_variable(given.name)) as made, made.begin() as connection:
+            await connection.run_sync(privileges.become_owner, given.name)
+            await connection.run_sync(
+                upgrade_connection, given.name
+            )  # and no grants: the code's new tables are not there yet
+            await connection.run_sync(revise, given.name, given.revision)
 
     try:
         asyncio.run(run())

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from graphql import GraphQLError
@@ -25,8 +25,10 @@ def read_date(value: Any) -> date:
 def read_moment(value: Any) -> datetime:
     """The moment of a text like 2026-11-25T14:30:00-05:00. Raises GraphQLError; without an offset it would be a guess."""
     try:
-        return datetime.fromisoformat(_matched(_MOMENT, value))
-    except ValueError:
+        moment = datetime.fromisoformat(_matched(_MOMENT, value))
+        moment.astimezone(UTC)  # as it is kept and compared, in the years 1 to 9999
+        return moment
+    except (ValueError, OverflowError):
         raise GraphQLError("DateTime needs a date, a time and its offset, such as 2026-11-25T14:30:00-05:00.") from None
 
 

@@ -1,4 +1,4 @@
-"""Refusals: expected answers of a rule that says no, as data in the caller's language. Raising one rolls back."""
+"""Refusals: expected answers of a rule that says no, as data in the caller's language. Raising one rolls back, or says not."""
 
 import re
 from typing import ClassVar
@@ -23,16 +23,20 @@ class Refusal(Exception):
     """A kind of refusal. Declare one per rule:
 
     `class NameTaken(Refusal, field="name", en="{name} is taken; choose another.", fr="…")` has the code NAME_TAKEN.
-    Placeholders are filled by keyword arguments: `raise NameTaken(name=...)`; `at` overrides the field.
+    Placeholders are filled by keyword arguments: `raise NameTaken(name=...)`; `at` overrides the field. With `keeps=True` what
+    was done before it stays, such as a try that is counted; a mutation with an idempotency key has none of that.
     """
 
     code: ClassVar[str]
     field: ClassVar[str | None]
     words: ClassVar[Words]
+    keeps: ClassVar[bool]
 
-    def __init_subclass__(cls, *, en: str, fr: str, field: str | None = None, code: str | None = None) -> None:
+    def __init_subclass__(
+        cls, *, en: str, fr: str, field: str | None = None, code: str | None = None, keeps: bool = False
+    ) -> None:
         cls.code = code or re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).upper()
-        cls.field = field
+        cls.field, cls.keeps = field, keeps
         cls.words = Words(en, fr)
 
     def __init__(self, *, at: str | None = None, **values: object) -> None:

@@ -1,27 +1,31 @@
 """Turns a service's plain functions into resolvers: injects `Db`, `Caller`, `AccessLog` and `Feed` by annotation, checks the
-scope first, refuses hostile text, and runs a mutation in its one transaction."""
+guard first, refuses hostile text, and runs a mutation in its one transaction."""
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 import strawberry
 from graphql import FieldNode, OperationDefinitionNode, parse
+from graphql.pyutils import Path
 from pydantic.alias_generators import to_snake
-from strawberry.federation.schema_directives import External, ListSize, Requires, RequiresScopes
+from strawberry.federation.schema_directives import External, ListSize, Policy, Requires, RequiresScopes
 from strawberry.types import Info
 from strawberry.types.unset import UNSET
 
-from services.kit import faults, idempotency
+from services.kit import citizens_code, faults, grants, idempotency, nonces, properties
 from services.kit.access_log import AccessLog, Act, only_fetch
 from services.kit.caller import Caller
 from services.kit.database import Db
 from services.kit.feed import Feed
 from services.kit.inputs import Input, explain, find_hostile, graphql_input, validated, values
+from services.kit.language import Words
 from services.kit.operation import Operation
 from services.kit.pages import DEFAULT_PAGE, Connection
+from services.kit.policies import NO_GUARD, Guard
 from services.kit.refusals import Refusal, Refused
 
 if TYPE_CHECKING:
@@ -33,17 +37,36 @@ _INJECTED: Mapping[Any, str] = {k: c.__name__ for c in (Db, Caller, AccessLog, F
 _MARK = "__onedoor_field__"
 
 
-def external(scope: str | None = None) -> Any:
-    """A field that another service owns and this one needs for a `requires`; `scope` is the owner's, repeated on the
-    dependent field because composition asks for it."""
-    return strawberry.field(directives=[External()], default=None, metadata={"scope": scope})
+def external(scope: str | None = None, policy: str | None = None) -> Any:
+    """A field that another service owns and this one needs for a `requires`; `scope` and `policy` are the owner's, repeated on
+    the dependent field because composition asks for it."""
+    return strawberry.field(directives=[External()], default=None, metadata={"guard": Guard.of(scope, policy)})
 
 
-def field(*, scope: str | None = None, requires: str | None = None, name: str | None = None) -> Callable[[Any], Any]:
-    """Gives a method of an entity or type its own scope, the external fields it requires, or another GraphQL name."""
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What `field` says of a method."""
+
+    guard: Guard = NO_GUARD
+    requires: str | None = None
+    name: str | None = None
+    personal: str | None = None
+
+
+def field(
+    *,
+    scope: str | None = None,
+    policy: str | None = None,
+    requires: str | None = None,
+    name: str | None = None,
+    personal: str | None = None,
+) -> Callable[[Any], Any]:
+    """Gives a method of an entity or type its own scope and policy, the external fields it requires, another GraphQL name, or
+    the category of personal data that it tells."""
+    said = Mark(Guard.of(scope, policy), requires, name, personal)
 
     def mark(function: Any) -> Any:
-        setattr(function, _MARK, (scope, requires, name))
+        setattr(function, _MARK, said)
         return function
 
     return mark
@@ -60,23 +83,31 @@ def injections(function: Function) -> Mapping[str, str]:
 
 
 def provide(
-    provided: Mapping[str, str], operation: Operation, db: Db | None = None, log: AccessLog | None = None
+    provided: Mapping[str, str],
+    operation: Operation,
+    db: Db | None = None,
+    log: AccessLog | None = None,
+    path: Path | None = None,
 ) -> dict[str, Any]:
     """The injected arguments; `db` and `log` are a mutation's own transaction and what is committed with it, elsewhere the
-    operation's reader and what it reads."""
+    operation's reader and what it reads for the field at a path."""
     sources: Mapping[str, Callable[[], Any]] = {
         "Db": lambda: db or operation.reader,
         "Caller": lambda: operation.caller,
-        "AccessLog": lambda: operation.log if log is None else log,
+        "AccessLog": lambda: operation.log.at(path) if log is None else log,
         "Feed": lambda: operation.feed,
     }
     return {name: sources[kind]() for name, kind in provided.items()}
 
 
-def scopes_directive(*scopes: str | None) -> list[object]:
-    """`@requiresScopes` asking for all of the scopes, or nothing."""
-    wanted = sorted({s for s in scopes if s})
-    return [RequiresScopes(scopes=[wanted])] if wanted else []
+def guard_directives(guard: Guard) -> list[object]:
+    """`@requiresScopes` and `@policy` asking for all that a guard asks for, or nothing."""
+    found: list[object] = []
+    if guard.scopes:
+        found.append(RequiresScopes(scopes=[list(guard.scopes)]))
+    if guard.policies:
+        found.append(Policy(policies=[list(guard.policies)]))
+    return found
 
 
 def size_directive(function: Function) -> list[object]:
@@ -88,37 +119,36 @@ def size_directive(function: Function) -> list[object]:
     kinds = [
         get_origin(kind) or kind for kind in (get_args(returned) if isinstance(returned, UnionType) else [returned])
     ]
-    if list not in kinds and Connection not in kinds:
+    paged = any(kind is Connection or "edges" in getattr(kind, "__annotations__", {}) for kind in kinds)
+    if list not in kinds and not paged:
         return []
     return [
         ListSize(
             assumed_size=DEFAULT_PAGE,
             slicing_arguments=["first"],
-            sized_fields=["edges"] if Connection in kinds else UNSET,
+            sized_fields=["edges"] if paged else UNSET,
             require_one_slicing_argument=False,
         )
     ]
 
 
-def reader(function: Function, scope: str | None) -> Function:
+def reader(function: Function, guard: Guard) -> Function:
     """A resolver of a root query field."""
     provided = injections(function)
     waits = inspect.iscoroutinefunction(function)
 
     async def resolve(info: Info[Operation, None], **arguments: Any) -> Any:
         operation = info.context
-        operation.caller.require(scope)
+        guard.require(operation.caller)
         given = _given(arguments)
-        result = function(**provide(provided, operation), **given)
+        result = function(**provide(provided, operation, path=info.path), **given)
         return await result if waits else result
 
     return _dressed(resolve, function, provided, nullable=True)
 
 
-def method(
-    function: Function, scopes: Sequence[str | None], requires: str | None, owner: type, nullable: bool
-) -> Function:
-    """A resolver of a field of a type, for who holds all its scopes. A required field that came null makes this one
+def method(function: Function, guard: Guard, requires: str | None, owner: type, nullable: bool) -> Function:
+    """A resolver of a field of a type. A required field that came null makes this one
     null, with an error."""
     provided = injections(function)
     waits = inspect.iscoroutinefunction(function)
@@ -126,48 +156,79 @@ def method(
 
     async def resolve(self: Any, info: Info[Operation, None], **arguments: Any) -> Any:
         operation = info.context
-        for scope in scopes:
-            operation.caller.require(scope)
+        guard.require(operation.caller)
         given = _given(arguments)
         for name in wanted:
             if getattr(self, name) is None:
                 raise faults.Faulted(faults.REQUIRED_FIELD_MISSING, required=name)
-        result = function(self, **provide(provided, operation), **given)
+        result = function(self, **provide(provided, operation, path=info.path), **given)
         return await result if waits else result
 
     return _dressed(resolve, function, provided, owner, nullable)
 
 
-def mutation(function: Function, scope: str | None, entities: "Mapping[str, Entity]") -> Function:
-    """A resolver of a mutation: validated input, one transaction, and the refusal that rolled it back as an answer."""
-    provided = injections(function)
+def input_models(function: Function) -> dict[str, type[Input]]:
+    """The inputs of a mutation, by parameter."""
     hints = get_type_hints(function)
-    models = {n: h for n, h in hints.items() if isinstance(h, type) and issubclass(h, Input) and n != "return"}
+    return {n: h for n, h in hints.items() if isinstance(h, type) and issubclass(h, Input) and n != "return"}
+
+
+def mutation(
+    function: Function,
+    guard: Guard,
+    entities: "Mapping[str, Entity]",
+    service: str = "",
+    telling: "citizens_code.Telling | None" = None,
+) -> Function:
+    """A resolver of a mutation: validated input, one transaction, and the refusal that rolled it back as an answer. With
+    `telling` it takes the code of a person who is assisted."""
+    provided = injections(function)
+    hints, models = get_type_hints(function), input_models(function)
     kind = function.__name__
 
     async def resolve(info: Info[Operation, None], **arguments: Any) -> Any:
         operation = info.context
-        operation.caller.require(scope)
+        guard.require(operation.caller)
         try:
             plain = _given({n: a for n, a in arguments.items() if n not in models})
-            given = {**plain, **{n: validated(model, arguments[n]) for n, model in models.items() if n in arguments}}
+            inputs = {n: validated(model, arguments[n]) for n, model in models.items() if n in arguments}
+            for sent in inputs.values():
+                properties.require(sent, operation.caller)
+            given = {**plain, **inputs}
             key = next((k for m in given.values() if (k := getattr(m, "idempotency_key", None)) is not None), None)
             async with operation.database.transaction() as db:
-                log = AccessLog(operation.caller.subject)
+                await nonces.claim(db, operation, str(info.path.key))
+                await grants.share(operation, db)
+                log = operation.log.of_a_change()
                 injected = provide(provided, operation, db, log)
 
+                data = {n: values(a) for n, a in arguments.items()}
+
+                async def words() -> Words:
+                    assert telling is not None  # noqa: S101 - asked where there is one
+                    return await telling(**provide(injections(telling), operation, db, log), **given)
+
                 async def act() -> Any:
+                    if telling is not None:
+                        await citizens_code.require(db, operation, citizens_code.digest(service, kind, data), words)
                     return await function(**injected, **given)
 
                 if key is None:
-                    result = await act()
+                    result = await _kept(act)
                 else:
-                    data = {n: values(a) for n, a in arguments.items()}
                     result = await idempotency.once(db, operation, kind, key, data, entities, act)
+                await grants.require_consent(operation, db, log)
                 await log.write(db, Act.CHANGE, only_fetch())
+                if operation.reliances:
+                    await db.flush()  # all is written now: nothing but the commit comes after the last look
+                    operation.require_reliances()
                 return result
         except Refusal as refused:
             return refused.answer()
+        except citizens_code.CodeRequired as required:
+            async with operation.database.transaction() as db:
+                db.emit(required.proposed)
+            raise faults.Faulted(faults.CITIZEN_CODE_REQUIRED, act=required.proposed.act) from None
         finally:
             await operation.close()
 
@@ -181,26 +242,36 @@ def mutation(function: Function, scope: str | None, entities: "Mapping[str, Enti
     return _sign(dressed, inspect.Signature(parameters, return_annotation=result | None))
 
 
-def subscription(function: Function, scope: str | None) -> Function:
+async def _kept(act: Callable[[], Awaitable[Any]]) -> Any:
+    """What a mutation makes; or the refusal that leaves standing what was done before it, as an answer."""
+    try:
+        return await act()
+    except Refusal as refused:
+        if not refused.keeps:
+            raise
+        return refused.answer()
+
+
+def subscription(function: Function, guard: Guard) -> Function:
     """A resolver of a subscription: an async generator whose rights are checked before its first event."""
     provided = injections(function)
 
     async def resolve(info: Info[Operation, None], **arguments: Any) -> AsyncIterator[Any]:
         operation = info.context
-        operation.caller.require(scope)
+        guard.require(operation.caller)
         given = _given(arguments)
-        async for item in function(**provide(provided, operation), **given):
+        async for item in function(**provide(provided, operation, path=info.path), **given):
             yield item
 
     return _dressed(resolve, function, provided)
 
 
-def class_fields(cls: type) -> dict[str, tuple[Function, str | None, str | None, str | None]]:
-    """The public functions of a class that become GraphQL fields: name → (function, scope, requires, GraphQL name)."""
-    found = {}
+def class_fields(cls: type) -> dict[str, tuple[Function, Mark]]:
+    """The public functions of a class that become GraphQL fields, and what `field` says of each."""
+    found: dict[str, tuple[Function, Mark]] = {}
     for name, member in vars(cls).items():
         if inspect.isfunction(member) and not name.startswith("_") and name != "find":
-            found[name] = (member, *getattr(member, _MARK, (None, None, None)))
+            found[name] = (member, getattr(member, _MARK, Mark()))
     return found
 
 

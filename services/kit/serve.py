@@ -20,11 +20,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.kit import database, faults, idempotency, logs, migrate, tracing
+from services.kit import database, faults, gate, logs, migrate, privileges, production, sweeping, tls, tracing
+from services.kit.audit.announcing import Announcer
+from services.kit.audit.sealer import Sealer
+from services.kit.broker import sign_in
 from services.kit.bus import Bus, end
 from services.kit.feed import Feed
+from services.kit.grant_follower import GrantFollower
+from services.kit.lease import Lease
 from services.kit.service import Service, StartRefused
-from services.kit.settings import SettingMissing, Settings, service_settings
+from services.kit.session_stream import SessionStream
+from services.kit.settings import Mode, SettingMissing, Settings, service_settings
+from services.kit.signing_keys import KeyFile, first_key, public_keys
 from services.kit.tokens import Keys, Verifier, http_source
 from services.kit.view import GraphQLView
 
@@ -35,13 +42,28 @@ _LOG = structlog.get_logger(__name__)
 class Parts:
     """What a running service is made of. `draining` turns readiness off before the stop."""
 
-    def __init__(self, service: Service, settings: Settings) -> None:
-        self.service, self.settings = service, settings
+    def __init__(self, service: Service, settings: Settings, certificate: tls.Listener | None = None) -> None:
+        self.service, self.settings, self.certificate = service, settings, certificate
         self.database = database.connect(settings.database_url, settings.name)
         self.feed = Feed()
-        self.bus = Bus(service, self.database, self.feed, settings.nats_url)
-        self.keys = Keys(http_source(settings.issuer.jwks_url))
+        signed_in = sign_in(settings.name, settings.nats_url, settings.nats_seed, settings.authority)
+        self.bus = Bus(service, self.database, self.feed, settings.nats_url, signed_in)
+        checks = tls.context(settings.authority) if settings.authority else None
+        self.keys = Keys(http_source(settings.issuer.jwks_url, checks))
         self.verifier = Verifier(settings.issuer, settings.audience, self.keys)
+        self.gate = gate.gate(settings.gateway_keys, settings.address)
+        self.audit_key = KeyFile(settings.audit_keys, first_key) if settings.audit_keys else None
+        signs = lambda: self.audit_key.held if self.audit_key else None  # noqa: E731 - the key that the file holds now
+        self.sealer = Sealer(self.database, settings.name, service.sealed, signs)
+        self.announcer = Announcer(self.database, settings.name, signs, settings.audit_heads)
+        self.sessions = SessionStream(settings.nats_url, self.verifier.ended, **signed_in.options)
+        self.lease = Lease()
+        self.grants = None
+        if settings.grant_keys:
+            known = KeyFile(settings.grant_keys, public_keys)
+            self.grants = GrantFollower(
+                settings.nats_url, service.name, self.database, self.lease, known, **signed_in.options
+            )
         self.draining = False
 
     @contextlib.asynccontextmanager
@@ -50,7 +72,18 @@ class Parts:
         for seed in self.service.seeds:
             async with self.database.transaction() as db:
                 await seed(db)
-        kept_up = [asyncio.create_task(self.keys.run()), asyncio.create_task(idempotency.sweep(self.database))]
+        lasting = [self.keys.run(), self.sessions.run(), sweeping.sweep(self.database), self.sealer.run()]
+        lasting.append(self.announcer.run())
+        if self.audit_key:
+            lasting.append(self.audit_key.follow())
+        if self.grants:
+            lasting += [self.grants.run(), self.grants.keys.follow()]
+        if self.gate:
+            lasting.append(self.gate.keys.follow())
+        if self.certificate:
+            lasting.append(self.certificate.follow())
+        lasting += [work(self.database) for work in self.service.works]
+        kept_up = [asyncio.create_task(coroutine) for coroutine in lasting]
         await self.bus.start()
         _LOG.info("ready", port=self.settings.port)
         try:
@@ -83,6 +116,7 @@ def application(parts: Parts) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with parts.running():
             yield
+            await view.refused_entries.written()
 
     async def live(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -100,7 +134,7 @@ def application(parts: Parts) -> Starlette:
     async def missing(_: Request, __: Exception) -> Response:
         return JSONResponse({"errors": [faults.as_error(faults.NOT_FOUND, logs.request_id.get())]}, 404)
 
-    view = GraphQLView(parts.service.schema, parts.database, parts.feed, parts.verifier)
+    view = GraphQLView(parts.service.schema, parts.database, parts.feed, parts.verifier, parts.gate, parts.lease)
     routes = [
         Route("/graphql", endpoint=_Raw(view)),
         Route("/health/live", live),
@@ -149,17 +183,23 @@ def run(name: str) -> None:
     """Run a service by its name until it is told to stop. Reads the environment. Exits with 1 where a check says what
     must be mended first, and with 3 where the start failed."""
     try:
-        settings = service_settings(name)
+        production.require_of_service(name)
+        settings, certificate = service_settings(name), tls.listener()
         logs.configure(name, settings.log_level)
         traced = tracing.configure(name)
         service = load(name)
         for check in service.checks:
             check()
-        asyncio.run(migrate.bring_up(settings.database_url, name))
+        parts = Parts(service, settings, certificate)
+        if settings.migration_url:
+            asyncio.run(migrate.bring_up(settings.migration_url, name))
+        else:
+            asyncio.run(migrate.require(settings.database_url, name))
+        if settings.mode is Mode.PRODUCTION:
+            asyncio.run(privileges.require_few(settings.database_url, name))
     except (SettingMissing, StartRefused, migrate.NotMigrated) as refused:
         sys.stderr.write(f"{refused}\n")  # for whoever mends it: no stack, no JSON
         sys.exit(1)
-    parts = Parts(service, settings)
     if traced:
         parts.database.trace()
     config = uvicorn.Config(
@@ -170,8 +210,12 @@ def run(name: str) -> None:
         http="httptools",
         log_config=None,
         access_log=False,
+        server_header=False,
+        proxy_headers=False,  # nothing here reads the caller's address
         timeout_graceful_shutdown=10,
     )
+    if certificate:
+        config.ssl_context_factory = lambda *_: certificate.context
     server = _Server(config, parts)
     server.run()
     if not server.started:

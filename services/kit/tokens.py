@@ -5,9 +5,10 @@ Source: RFC 9068 (with Keycloak's `typ: Bearer`), RFC 8725 (algorithms pinned). 
 """
 
 import asyncio
+import ssl
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -18,27 +19,35 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from services.kit import faults, ministries
+from services.kit.ended_sessions import EndedSessions
 from services.kit.settings import Issuer
 
 LEEWAY_S = 30
 REFRESH_S = 60
 UNKNOWN_KEY_PAUSE_S = 10
 ALGORITHMS = ("RS256", "ES256", "PS256", "Ed25519")
+BEARER, DPOP = "bearer", "dpop"  # schemes (RFC 6750, RFC 9449)
 _MAX_TOKEN = 16_384
 _LOG = structlog.get_logger(__name__)
 
 
 class TokenRefused(Exception):
-    """A token came and it is not valid here; `reason` is for logs, never for the caller."""
+    """A token came and it is not valid here; `reason` is for logs, `fault` for the caller."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, fault: faults.Fault = faults.UNAUTHENTICATED) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason, self.fault = reason, fault
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified access token says. `expires` is Unix time in seconds."""
+    """What a verified access token says. `expires`, `authenticated_at` and `issued` are Unix time in seconds.
+
+    `assurance` is `acr`: how the person has signed in. `key` is the thumbprint of the key that the token is bound to, empty for
+    a plain bearer token. `ministries` are those that the person works for, by code. Sources: RFC 9068, RFC 9470, RFC 9449
+    section 6.1.
+    """
 
     subject: str
     scopes: frozenset[str]
@@ -46,6 +55,11 @@ class Claims:
     client: str
     session: str
     expires: float
+    assurance: str = ""
+    authenticated_at: float = 0.0
+    key: str = ""
+    issued: float = 0.0
+    ministries: frozenset[str] = frozenset()
 
 
 class KeySource(Protocol):
@@ -105,12 +119,15 @@ class Keys:
 
 
 class Verifier:
-    """Verifies tokens meant for one audience; remembers verified ones until they end (bounded)."""
+    """Verifies tokens meant for one audience; remembers verified ones until they end (bounded).
+
+    `ended` are the sessions whose tokens are refused although they have not run out.
+    """
 
     def __init__(
         self, issuer: Issuer, audience: str, keys: Keys, clock: Callable[[], float] = time.time, remembered: int = 9_999
     ) -> None:
-        self.keys = keys
+        self.keys, self.ended = keys, EndedSessions(clock)
         self._issuer = issuer.url
         self._audience = audience
         self._clock = clock
@@ -118,42 +135,37 @@ class Verifier:
         self._claims: OrderedDict[str, Claims] = OrderedDict()
         self._generation = 0
 
-    async def verify(self, token: str) -> Claims:
-        """The claims of a valid token. Raises TokenRefused for any other."""
+    async def verify(self, token: str, scheme: str = BEARER) -> Claims:
+        """The claims of a valid token that came with a scheme. Raises TokenRefused for any other.
+
+        One that is bound to a key comes with the scheme DPoP and no other does: nobody may pass it off as a plain one, which
+        would need no proof (RFC 9449, section 7.2).
+        """
+        now = self._clock()
+        claims = self._known(token, now) or await self._learned(token, now)
+        if (scheme == DPOP) != bool(claims.key):
+            raise TokenRefused("bound to a key" if claims.key else "bound to no key")
+        if self.ended.hold(claims):
+            raise TokenRefused("its session has ended", faults.SESSION_ENDED)
+        return claims
+
+    def _known(self, token: str, now: float) -> Claims | None:
+        """The claims of a token that was verified before. Raises TokenRefused when it has run out meanwhile."""
         if self._generation != self.keys.generation:  # a key was withdrawn or added: judge every token anew
             self._claims.clear()
             self._generation = self.keys.generation
-        now = self._clock()
         known = self._claims.get(token)
-        if known is not None:
-            if known.expires + LEEWAY_S > now:
-                return known
+        if known is not None and known.expires + LEEWAY_S <= now:
             del self._claims[token]
             raise TokenRefused("expired")
-        claims = self._judge(await self._payload(token), now)
+        return known
+
+    async def _learned(self, token: str, now: float) -> Claims:
+        claims = self._judge(await signed_payload(token, self.keys, ("jwt", "at+jwt")), now)
         self._claims[token] = claims
         if len(self._claims) > self._remembered:
             self._claims.popitem(last=False)
         return claims
-
-    async def _payload(self, token: str) -> dict[str, Any]:
-        if len(token) > _MAX_TOKEN or not token.isascii():
-            raise TokenRefused("not a token")
-        try:
-            unverified = jws.extract_compact(token.encode())
-            header = unverified.headers()
-            if header.get("alg") not in ALGORITHMS:
-                raise TokenRefused("algorithm")
-            if str(header.get("typ", "JWT")).lower() not in ("jwt", "at+jwt"):
-                raise TokenRefused("header type")
-            key = await self.keys.find(str(header.get("kid", "")))
-            verified = jws.deserialize_compact(token.encode(), key, algorithms=list(ALGORITHMS))
-            payload = orjson.loads(verified.payload)
-        except (JoseError, ValueError, TypeError) as error:
-            raise TokenRefused(type(error).__name__) from error
-        if not isinstance(payload, dict):
-            raise TokenRefused("payload")
-        return payload
 
     def _judge(self, payload: dict[str, Any], now: float) -> Claims:
         expires, begins = payload.get("exp"), payload.get("nbf", 0)
@@ -166,12 +178,19 @@ class Verifier:
         audience = payload.get("aud")
         if self._audience not in (audience if isinstance(audience, list) else [audience]):
             raise TokenRefused("audience")
-        if payload.get("typ", "Bearer") != "Bearer":  # an ID token or a refresh token is not an access token
+        bound = payload.get("cnf")
+        key = str(bound.get("jkt", "")) if isinstance(bound, dict) else ""
+        # An ID token or a refresh token is not an access token; Keycloak says by DPoP that one is bound.
+        if payload.get("typ", "Bearer") not in (("Bearer", "DPoP") if key else ("Bearer",)):
             raise TokenRefused("token type")
         subject = payload.get("sub")
         if not isinstance(subject, str) or not subject:
             raise TokenRefused("subject")
-        access = payload.get("realm_access")
+        try:
+            works_for = ministries.of_groups(payload.get("groups"))
+        except ValueError as error:
+            raise TokenRefused("groups") from error
+        access, since, given = payload.get("realm_access"), payload.get("auth_time"), payload.get("iat")
         roles = access.get("roles", []) if isinstance(access, dict) else []
         return Claims(
             subject=subject,
@@ -180,34 +199,67 @@ class Verifier:
             client=str(payload.get("azp", "")),
             session=str(payload.get("sid", "")),
             expires=float(expires),
+            assurance=str(payload.get("acr", "")),
+            authenticated_at=float(since) if isinstance(since, int | float) else 0.0,
+            key=key,
+            issued=float(given) if isinstance(given, int | float) else 0.0,
+            ministries=works_for,
         )
 
 
-def bearer(header: str | None) -> str | None:
-    """The token of an Authorization header, None when there is none. Raises TokenRefused for another scheme."""
+async def signed_payload(token: str, keys: Keys, types: Container[str]) -> dict[str, Any]:
+    """What a JWT says that the issuer has signed, of one of these types (`typ`, in lower case). Raises TokenRefused.
+
+    Source: RFC 8725, sections 3.1 and 3.11.
+    """
+    if len(token) > _MAX_TOKEN or not token.isascii():
+        raise TokenRefused("not a token")
+    try:
+        header = jws.extract_compact(token.encode()).headers()
+        if header.get("alg") not in ALGORITHMS:
+            raise TokenRefused("algorithm")
+        if str(header.get("typ", "JWT")).lower() not in types:
+            raise TokenRefused("header type")
+        key = await keys.find(str(header.get("kid", "")))
+        verified = jws.deserialize_compact(token.encode(), key, algorithms=list(ALGORITHMS))
+        payload = orjson.loads(verified.payload)
+    except (JoseError, ValueError, TypeError) as error:
+        raise TokenRefused(type(error).__name__) from error
+    if not isinstance(payload, dict):
+        raise TokenRefused("payload")
+    return payload
+
+
+def credentials(header: str | None) -> tuple[str, str] | None:
+    """The scheme, in lower case, and the token of an Authorization header, None when there is none.
+
+    Raises TokenRefused for a scheme that is neither Bearer nor DPoP.
+    """
     if header is None or not header.strip():
         return None
     scheme, _, token = header.strip().partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    if scheme.lower() not in (BEARER, DPOP) or not token.strip():
         raise TokenRefused("scheme")
-    return token.strip()
+    return scheme.lower(), token.strip()
 
 
-def http_source(url: str, timeout_s: float = 5.0) -> KeySource:
-    """A key source that GETs the JWKS document. Raises OSError, TimeoutError or ValueError when awaited."""
+def http_source(url: str, tls: ssl.SSLContext | None = None, timeout_s: float = 5.0) -> KeySource:
+    """A key source that GETs the JWKS document; an https one is checked with `tls`, else by whom the machine trusts.
+
+    Raises OSError, TimeoutError or ValueError when awaited."""
 
     async def fetch() -> dict[str, Any]:
-        return await asyncio.wait_for(_get_json(url), timeout_s)
+        return await asyncio.wait_for(_get_json(url, tls), timeout_s)
 
     return fetch
 
 
-async def _get_json(url: str) -> dict[str, Any]:
+async def _get_json(url: str, tls: ssl.SSLContext | None) -> dict[str, Any]:
     """One plain HTTP/1.1 GET, so that lean processes need no HTTP library for one small document a minute."""
     parts = urlsplit(url)
-    tls = parts.scheme == "https"
-    port = parts.port or (443 if tls else 80)
-    reader, writer = await asyncio.open_connection(parts.hostname, port, ssl=tls or None)
+    secure = parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    reader, writer = await asyncio.open_connection(parts.hostname, port, ssl=(tls or True) if secure else None)
     try:
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         # HTTP/1.0: the answer ends with the connection and is never chunked.

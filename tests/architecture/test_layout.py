@@ -46,6 +46,15 @@ class TestFolders:
         assert [p.name for p in sorted((ROOT / ".ci").iterdir()) if not p.stat().st_mode & 0o111] == []
 
 
+class TestDecisions:
+    def test_each_has_a_number_of_its_own_and_says_it(self) -> None:
+        records = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+        numbers = [record.name[:4] for record in records]
+        assert len(set(numbers)) == len(numbers)
+        for record in records:
+            assert record.read_text().startswith(f"# {int(record.name[:4])}. "), record.name
+
+
 class TestDependencies:
     def test_each_that_the_project_names_has_its_line_of_reason(self) -> None:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -71,6 +80,13 @@ class TestModules:
         """What is imported is what was asked for: a lean process would otherwise pay for a package's contents."""
         full = [p for p in MODULES if p.name == "__init__.py" and len(ast.parse(p.read_text()).body) > 1]
         assert [str(p.relative_to(ROOT)) for p in full] == []
+
+
+class TestGroups:
+    @pytest.mark.xdist_group("a group")
+    def test_of_tests_are_told_to_who_hands_them_out(self, request: pytest.FixtureRequest) -> None:
+        """By their names: where pytest and pytest-xdist disagree about those, each worker starts a province of its own."""
+        assert request.node.nodeid.endswith("@a group") == request.config.getoption("loadgroup", False)
 
 
 class TestServices:

@@ -7,16 +7,21 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
-from services.kit import access_log, migrate
-from services.kit.testing.database import copied
+from services.kit import database, migrate, roles
+from services.kit.audit import tables as audit
+from services.kit.serve import load
+from services.kit.testing.database import Template, as_owner, copied, migrator_url, url_of
 from tests.architecture.test_layout import SERVICES
 
 ID = "00000000-0000-4000-8000-000000000001"
-# What the release before access entries left in each database: its revision, and rows as that revision holds them.
+# What the release before access entries, or a service's first one, left in each database: its revision, and rows as that
+# revision holds them.
 LEFT: Mapping[str, tuple[str, Sequence[str]]] = {
+    "accounts": ("0001", ["INSERT INTO profile VALUES ('owner', 'FR', now())"]),
     "business_registration": (
         "0002",
         [
@@ -57,6 +62,9 @@ LEFT: Mapping[str, tuple[str, Sequence[str]]] = {
         ],
     ),
 }
+CHAIN = (audit.unsealed, audit.seals, audit.heads, audit.days)
+OWNERS = """SELECT tableowner FROM pg_tables WHERE schemaname = 'public'
+    UNION SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE proname LIKE 'audit%'"""
 KITS = (
     """INSERT INTO outbox (id, type, subject, data, trace, time)
         VALUES (gen_random_uuid(), 'lake.froze.v1', 'erie', '{}', '{}', now())""",
@@ -73,18 +81,15 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def template_name(name: str, template_of: Callable[[str], str]) -> str:
+def template_name(name: str, template_of: Callable[[str], Template]) -> Template:
     return template_of(name)
 
 
 @pytest.fixture
-async def connection(postgres_url: str, template_name: str) -> AsyncIterator[AsyncConnection]:
+async def connection(postgres_url: str, template_name: Template) -> AsyncIterator[AsyncConnection]:
     """A migrated database of its own."""
-    async with copied(postgres_url, template_name, "migrations") as url:
-        engine = create_async_engine(url, poolclass=NullPool)
-        async with engine.begin() as opened:
-            yield opened
-        await engine.dispose()
+    async with copied(postgres_url, template_name, "migrations") as url, as_owner(url) as opened:
+        yield opened
 
 
 class TestMigrations:
@@ -103,20 +108,35 @@ class TestMigrations:
 class TestTheRowsOfAnOlderRelease:
     async def test_are_all_there_afterwards(self, postgres_url: str, name: str) -> None:
         revision, rows = LEFT[name]
-        async with copied(postgres_url, "template0", f"{name}_{token_hex(4)}") as url:
-            engine = create_async_engine(url, poolclass=NullPool)
-            async with engine.begin() as connection:
-                await connection.run_sync(migrate.upgrade_connection, name, revision)
-                for row in (*rows, *KITS):
-                    await connection.execute(text(row))
-                before = await _rows(connection)
-            await migrate.upgrade(engine, name)
-            async with engine.begin() as connection:
+        async with copied(postgres_url, Template("template0", name), f"{name}_{token_hex(4)}") as url:
+            before = await _left(url_of(postgres_url, make_url(url).database or ""), name, revision, rows)
+            await migrate.bring_up(migrator_url(url), name)
+            async with as_owner(url) as connection:
                 after = await _rows(connection)
                 assert await connection.run_sync(migrate.differences, name) == []
-            await engine.dispose()
+                assert set((await connection.execute(text(OWNERS))).scalars()) == {f"{name}_owner"}
         assert sum(map(len, before.values())) >= len(rows) + len(KITS)
-        assert {table: after[table] for table in before} == before
+        assert {table: _as_before(after[table], rows) for table, rows in before.items()} == before
+
+
+def _as_before(after: list[Any], before: list[Any]) -> list[Any]:
+    """Rows without the columns that they have had since."""
+    columns = before[0].keys() if before else ()
+    return [{name: row[name] for name in columns} for row in after] if before else after
+
+
+async def _left(url: str, name: str, revision: str, rows: Sequence[str]) -> dict[str, list[Any]]:
+    """Leave in a database what an older release did, whose services were superusers; then give it to the service's owner.
+    Returns the rows."""
+    engine = database.engine(url, poolclass=NullPool)
+    async with engine.begin() as connection:
+        await connection.run_sync(migrate.upgrade_connection, name, revision)
+        for row in (*rows, *KITS):
+            await connection.execute(text(row))
+        before = await _rows(connection)
+        await connection.execute(text(roles.adoption(name)))
+    await engine.dispose()
+    return before
 
 
 async def _rows(connection: AsyncConnection) -> dict[str, list[Any]]:
@@ -126,19 +146,24 @@ async def _rows(connection: AsyncConnection) -> dict[str, list[Any]]:
     return {n: list((await connection.execute(text(f'SELECT to_jsonb(t) FROM "{n}" t'))).scalars()) for n in names}
 
 
-class TestTheGuardOfAccessEntries:
+class TestTheGuardOfTheAudit:
     """Alembic compares no triggers."""
 
-    async def test_is_in_the_database_as_it_is_in_the_code(self, connection: AsyncConnection) -> None:
+    async def test_is_in_the_database_as_it_is_in_the_code(self, connection: AsyncConnection, name: str) -> None:
+        guarded = (*CHAIN, *(each.table for each in load(name).sealed))
         migrated = await _guard(connection)
-        await connection.execute(text("DROP TABLE access_entry"))
-        await connection.execute(text("DROP FUNCTION keep_access_entries"))
-        await connection.run_sync(access_log.entries.create)
+        for table in guarded:
+            await connection.execute(text(f"DROP TABLE {table.name}"))
+        for function in ("refuse", "queue", "keep", "dequeue"):
+            await connection.execute(text(f"DROP FUNCTION audit_{function}"))
+        for table in guarded:
+            await connection.run_sync(table.create)
         assert migrated == await _guard(connection)
-        assert [enabled for _, enabled, _ in migrated] == ["A"]  # always, whatever part the session plays
+        assert {table for _, _, _, table in migrated} == {table.name for table in guarded}
+        assert {enabled for _, enabled, _, _ in migrated} == {"A"}  # always, whatever part the session plays
 
 
 async def _guard(connection: AsyncConnection) -> list[tuple[Any, ...]]:
-    triggers = """SELECT pg_get_triggerdef(t.oid), t.tgenabled::text, p.prosrc FROM pg_trigger t
-        JOIN pg_proc p ON p.oid = t.tgfoid WHERE t.tgrelid = 'access_entry'::regclass"""
+    triggers = """SELECT pg_get_triggerdef(t.oid), t.tgenabled::text, p.prosrc, t.tgrelid::regclass::text FROM pg_trigger t
+        JOIN pg_proc p ON p.oid = t.tgfoid WHERE p.proname LIKE 'audit%' ORDER BY 1"""
     return [tuple(row) for row in await connection.execute(text(triggers))]

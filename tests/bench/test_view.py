@@ -28,7 +28,6 @@ from services.kit.operation import Operation
 from services.kit.service import Service
 from services.kit.testing import tokens
 from services.kit.testing.database import administer, url_of
-from services.kit.tokens import bearer
 from services.kit.view import GraphQLView
 
 ROUNDS, CALLS = 30, 20
@@ -77,7 +76,7 @@ class Stock(GraphQL):
         self._held, self._verifier = held, tokens.verifier("lakes")
 
     async def get_context(self, request: Any, response: Any) -> Any:
-        claims = await self._verifier.verify(str(bearer(request.headers["authorization"])))
+        claims = await self._verifier.verify(request.headers["authorization"].removeprefix("Bearer "))
         language = negotiate(request.headers.get("accept-language", ""))
         return Operation(self._held, Feed(), from_claims(claims), language)
 

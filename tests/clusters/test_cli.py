@@ -2,28 +2,43 @@
 
 import re
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from clusters.importing import SOURCES
 from clusters.topology import SUPERGRAPH
+from tests.clusters.commands import onedoor
 
-COMMANDS = ("up", "status", "down", "logs", "gateway", "plan", "token", "demo", "import", "compose")
-ONEDOOR = (sys.executable, "-m", "clusters")
-
-
-def onedoor(*arguments: str, lang: str = "C.UTF-8") -> "subprocess.CompletedProcess[str]":
-    env = {"PATH": "/usr/bin:/bin", "LC_ALL": lang, "COLUMNS": "120"}
-    return subprocess.run([*ONEDOOR, *arguments], capture_output=True, text=True, check=False, env=env, timeout=60)
+COMMANDS = (
+    "up",
+    "status",
+    "down",
+    "logs",
+    "gateway",
+    "sign-proxy",
+    "plan",
+    "token",
+    "code",
+    "query",
+    "proof",
+    "sign-out",
+    "mail",
+    "sessions",
+    "demo",
+    "credentials",
+    "keys",
+    "import",
+    "compose",
+    "keycloak",
+    "audit",
+)
 
 
 class TestHelp:
     def test_it_lists_the_commands(self) -> None:
         shown = onedoor("--help").stdout
-        for command in ("up", "status", "down", "logs", "gateway", "plan", "token", "demo", "import", "compose"):
+        for command in COMMANDS:
             assert f" {command} " in shown
 
     def test_it_speaks_french_where_the_locale_does(self) -> None:
@@ -55,7 +70,9 @@ REFUSED = {
     "up --detahc": "Aucune option ne s’appelle --detahc. (Serait-ce --data, --detach?)",
     "up --data": "L’option '--data' demande une valeur.",
     "logs": "Il manque l’argument 'name'.",
-    "token": "Il manque l’option '--user'.",
+    "code": "Il manque l’option '--user'.",
+    "token": "Indiquez --user NOM ou --device.",
+    "token --user owner --device": "Indiquez --user NOM ou --device.",
     "status extra more": "Arguments de trop\u00a0: extra more",
     "status --json=1": "L’option '--json' ne prend pas de valeur.",
     "upp": "Aucune commande ne s’appelle 'upp'. Serait-ce 'up'?",

@@ -12,17 +12,31 @@ from typing import Any
 import pytest
 import yaml
 
-from clusters.keycloak import realm
+from clusters import credentials
+from clusters.keycloak import blocklist, realm
 from clusters.local import nats, postgres
 from clusters.local.folder import POSTGRESQL_MAJOR
 from clusters.topology import BY_NAME, PARTS, REALM_PATH, ROOT, SERVICES, Kind, Part, environment
 
 FILE = ROOT / "docker-compose.yml"
 IMAGE_ROOT = "/app"
+CREDENTIALS = Path("/credentials")
 LOCUST = {"locust-master", "locust-worker"}
+ONCE = {"credentials", "roles"}  # they do their work at the start and end
 # What a container is told that a local process is not: keys are fetched inside, under another address than `iss`.
 ONLY_IN_CONTAINERS = {"ISSUER_INTERNAL_URL", "LOG_LEVEL"}
+ONLY_AT_THE_DOOR = {"PUBLIC_URL"}  # two gateways share one network name, and have a port each outside
 Rendered = dict[str, Any]
+
+
+class Once(yaml.SafeLoader):
+    """Refuses a key that is given twice, as Docker does."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        given = [key.value for key, _ in node.value if key.value != "<<"]
+        if twice := [key for key, times in Counter(given).items() if times > 1]:
+            raise yaml.constructor.ConstructorError(None, None, f"given twice: {twice}", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def rendered(variables: Mapping[str, str] | None = None) -> Rendered:
@@ -38,11 +52,11 @@ def rendered(variables: Mapping[str, str] | None = None) -> Rendered:
             return [replace(each) for each in node]
         return {key: replace(each) for key, each in node.items()} if isinstance(node, dict) else node
 
-    whole: Rendered = replace(yaml.safe_load(FILE.read_text()))
+    whole: Rendered = replace(yaml.load(FILE.read_text(), Once))
     return whole
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def file() -> Rendered:
     return rendered()
 
@@ -58,7 +72,7 @@ def where(name: str) -> str:
     """Where a part is, seen from another container; the issuer's identity is what a person's browser sees."""
     part = BY_NAME[name]
     if part.kind is Kind.ISSUER:
-        return f"127.0.0.1:{part.port}"
+        return f"localhost:{part.port}"
     usual = {Kind.DATABASE: 5432, Kind.BROKER: 4222}
     return f"{containers(part)[0]}:{usual.get(part.kind, part.port)}"
 
@@ -69,15 +83,16 @@ PROCESSES = [(part, name) for part, name in OURS if part.kind is not Kind.ISSUER
 
 class TestParts:
     def test_every_part_of_local_mode_is_there_and_nothing_else(self, file: Rendered) -> None:
-        assert set(file["services"]) - LOCUST == {name for part in PARTS for name in containers(part)}
+        assert set(file["services"]) - LOCUST - ONCE == {name for part in PARTS for name in containers(part)}
 
     @pytest.mark.parametrize(("part", "name"), PROCESSES)
     def test_each_process_is_given_the_variables_of_local_mode(self, file: Rendered, part: Part, name: str) -> None:
         given = file["services"][name]["environment"]
-        wanted = environment(part, where, mode="local", host="0.0.0.0")
+        wanted = environment(part, where, mode="local", host="0.0.0.0", credentials=CREDENTIALS)
         wanted = {key: value.replace(str(ROOT), IMAGE_ROOT) for key, value in wanted.items()}
-        assert {key: value for key, value in given.items() if key not in ONLY_IN_CONTAINERS} == wanted
-        assert set(given) - set(wanted) == ONLY_IN_CONTAINERS
+        more = ONLY_IN_CONTAINERS | (ONLY_AT_THE_DOOR if part.kind is Kind.GATEWAY else set())
+        assert {key: value for key, value in given.items() if key not in more} == wanted
+        assert set(given) - set(wanted) == more
 
     @pytest.mark.parametrize(("part", "name"), PROCESSES)
     def test_each_process_runs_the_program_of_local_mode(self, file: Rendered, part: Part, name: str) -> None:
@@ -93,7 +108,12 @@ class TestParts:
         self, file: Rendered, part: Part, name: str
     ) -> None:
         waits = file["services"][name].get("depends_on", {})
-        assert waits == {need: {"condition": "service_healthy"} for need in part.needs}
+        needs = {need: {"condition": "service_healthy"} for need in part.needs}
+        if needs.pop("postgres", None):  # and in it the service's roles
+            needs["roles"] = {"condition": "service_completed_successfully"}
+        if part.kind is Kind.GATEWAY:  # its keys
+            needs["credentials"] = {"condition": "service_completed_successfully"}
+        assert waits == needs
 
     def test_what_is_waited_for_can_tell_that_it_is_healthy(self, file: Rendered) -> None:
         for service in file["services"].values():
@@ -140,6 +160,7 @@ class TestIdentity:
         services = rendered({"ISSUER_PORT": port})["services"]
         keycloak = services["keycloak"]["environment"]
         assert keycloak["KC_HTTP_PORT"] == port
+        assert keycloak["KC_HOSTNAME"] == f"http://localhost:{port}"
         for _, name in PROCESSES:
             given = services[name]["environment"]
             assert given["ISSUER_URL"] == keycloak["KC_HOSTNAME"] + REALM_PATH
@@ -148,11 +169,19 @@ class TestIdentity:
     def test_keycloak_imports_the_committed_realm(self, file: Rendered) -> None:
         keycloak = file["services"]["keycloak"]
         assert "--import-realm" in keycloak["command"]
-        (mounted,) = keycloak["volumes"]
-        source, target, how = mounted.split(":")
-        assert ROOT / source == realm.FILE
-        assert (target, how) == (f"/opt/keycloak/data/import/{realm.FILE.name}", "ro")
+        mounted = [volume.split(":") for volume in keycloak["volumes"]]
+        data = "/opt/keycloak/data"
+        assert [(ROOT / source, target, how) for source, target, how in mounted] == [
+            (realm.FILE, f"{data}/import/{realm.FILE.name}", "ro"),
+            (blocklist.FILE, f"{data}/password-blacklists/{blocklist.FILE.name}", "ro"),
+            (realm.THEME, f"/opt/keycloak/themes/{realm.THEME.name}", "ro"),
+        ]
         assert f"/realms/{json.loads(realm.FILE.read_text())['realm']}" == REALM_PATH
+
+    def test_keycloak_has_no_administration_to_reach(self, file: Rendered) -> None:
+        given = file["services"]["keycloak"]["environment"]
+        assert given["KC_FEATURES_DISABLED"].split(",") == ["admin", "admin-api"]
+        assert not [name for name in given if name.startswith(("KC_BOOTSTRAP_ADMIN", "KC_PROXY"))]
 
     def test_keycloak_is_of_the_version_that_the_stack_tests_run(self, file: Rendered) -> None:
         install = (ROOT / "clusters" / "keycloak" / "install").read_text()
@@ -172,10 +201,29 @@ class TestStores:
             postgres.PASSWORD,
         )
 
-    def test_there_is_a_database_for_each_service_and_for_keycloak(self, file: Rendered) -> None:
-        created = re.findall(r"CREATE DATABASE (\w+);", file["configs"]["databases"]["content"])
-        assert created == [*(service.name for service in SERVICES), "keycloak"]
-        assert file["services"]["keycloak"]["environment"]["KC_DB_URL"].endswith("/keycloak")
+    def test_the_services_databases_are_made_by_the_script_that_local_mode_runs(self, file: Rendered) -> None:
+        roles = file["services"]["roles"]
+        assert roles["command"][-1] == f"--file={CREDENTIALS / credentials.ROLES_FILE}"
+        assert roles["depends_on"]["credentials"] == {"condition": "service_completed_successfully"}
+        assert file["services"]["credentials"]["command"] == ["onedoor", "credentials", str(CREDENTIALS)]
+
+    def test_keycloak_has_a_database_of_its_own(self, file: Rendered) -> None:
+        made = file["configs"]["keycloak"]["content"]
+        given = file["services"]["keycloak"]["environment"]
+        name, word = given["KC_DB_USERNAME"], given["KC_DB_PASSWORD"]
+        assert f"CREATE ROLE {name} LOGIN PASSWORD '{word}'" in made
+        assert f"CREATE DATABASE keycloak OWNER {name};" in made
+        assert given["KC_DB_URL"].endswith("/keycloak")
+
+    @pytest.mark.parametrize(("part", "name"), PROCESSES)
+    def test_a_container_is_shown_its_own_credentials_and_no_others(
+        self, file: Rendered, part: Part, name: str
+    ) -> None:
+        shown = [
+            v["volume"]["subpath"] for v in file["services"][name].get("volumes", ()) if v["source"] == "credentials"
+        ]
+        used = re.findall(rf"{CREDENTIALS}/(\w+)/", str(file["services"][name]["environment"]))
+        assert set(shown) == set(used) <= {part.name, "public"}  # where nothing is secret
 
     def test_nats_is_of_the_same_version_and_loses_nothing_either(self, file: Rendered) -> None:
         done = subprocess.run([nats.program(), "--version"], capture_output=True, text=True, check=True)
@@ -186,7 +234,10 @@ class TestStores:
         assert "sync_interval: always" in held
 
     def test_nats_accepts_its_configuration(self, file: Rendered, tmp_path: Path) -> None:
-        configuration = tmp_path / "nats.conf"
+        credentials.prepare(tmp_path / "credentials", [service.name for service in SERVICES])
+        (config,) = file["services"]["nats"]["configs"]
+        configuration = tmp_path / config["target"].lstrip("/")
+        configuration.parent.mkdir(parents=True)
         configuration.write_text(file["configs"]["nats"]["content"])
         done = subprocess.run([nats.program(), "-t", "-c", str(configuration)], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
@@ -199,7 +250,7 @@ class TestStores:
 
     def test_their_data_outlives_the_containers(self, file: Rendered) -> None:
         for store in ("postgres", "nats"):
-            (volume,) = file["services"][store]["volumes"]
+            volume = file["services"][store]["volumes"][0]
             assert volume.split(":")[0] in file["volumes"]
 
 

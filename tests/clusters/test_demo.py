@@ -5,7 +5,7 @@ import re
 import pytest
 
 from clusters import demo
-from clusters.journey import Json, Step
+from clusters.journeys.door import Json, Step
 from services.business_registration.models import Program
 from services.inspections.business import RiskBand
 from services.kit.language import Words
@@ -21,6 +21,13 @@ ANSWERS: dict[str, Json] = {
         },
         "governmentService": {"standards": [{"name": {"in": "Réponse"}}]},
     },
+    "delegates": {"offeredAs": "Olive", "acceptedAs": "Ledger", "ends": "2026-12-01T00:00:00Z"},
+    "files": {"business": {"legalName": "Boulangerie Inc.", "businessNumber": "700000013"}},
+    "sees": {"sentence": {"en": "Ledger looked.", "fr": "Ledger a consulté."}},
+    "revokes": {"refused": {"en": "No.", "fr": "Non."}},
+    "moves": {"address": {"street": "5 Queen Street", "city": "Toronto", "postalCode": "M5H 2N2"}},
+    "asks": {"reference": "Q-1", "due": "2026-12-11"},
+    "answered": {"answer": "No."},
 }
 
 
@@ -39,6 +46,7 @@ class TestWhatTheDemoSays:
         monkeypatch.setenv("LC_ALL", "fr_CA.UTF-8")
         assert told("inspection") == "2026-12-09, prévue"
         assert "permis de taxe de vente au détail, approuvé" in told("programs")
+        assert told("sees") == "Ledger a consulté."
         assert told("overview").splitlines() == ["risque 4,5 (faible)", "1,2 km  Guichet", "Réponse"]
 
     def test_has_words_for_each_band_of_risk(self) -> None:

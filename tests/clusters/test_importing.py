@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from clusters.cli import app
 from services.catalogue.service import service
 from services.kit.database import connect
-from services.kit.testing.database import copied
+from services.kit.testing.database import Template, copied, migrator_url
 
 HEADER = "Queue Group/Line of Business,Month,Year,Calls Handled,Average Wait Time (minutes)"
 LINE = "Publications queues (English + French)"
@@ -22,7 +22,9 @@ BAD = [f"{LINE},Mar,2020,-1,1", "Nobody’s line,Jan,2020,1,1"]
 
 
 @pytest.fixture(autouse=True)
-def catalogue(postgres_url: str, template_of: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def catalogue(
+    postgres_url: str, template_of: Callable[[str], Template], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     """A seeded catalogue of its own that the command finds by its variable; the terminal is English."""
     template = template_of("catalogue")
 
@@ -40,6 +42,7 @@ def catalogue(postgres_url: str, template_of: Callable[[str], str], monkeypatch:
         context = opened()
         url = runner.run(context.__aenter__())
         monkeypatch.setenv("CATALOGUE_DATABASE_URL", url.replace("+asyncpg", ""))
+        monkeypatch.setenv("CATALOGUE_MIGRATION_DATABASE_URL", migrator_url(url))
         monkeypatch.setenv("LC_ALL", "en_CA.UTF-8")
         try:
             yield
@@ -120,6 +123,7 @@ class TestRefusing:
         person, _, place = rest.rpartition("@")
         host = place.partition("/")[0]
         url = f"{scheme}://{change}{host}/postgres" if "@" in change else f"{scheme}://{person}@{host}/nowhere"
+        monkeypatch.delenv("CATALOGUE_MIGRATION_DATABASE_URL")
         monkeypatch.setenv("CATALOGUE_DATABASE_URL", url)
         done = onedoor("contact-centres", file)
         assert done.exit_code == 1
@@ -148,6 +152,7 @@ class TestRefusing:
     def test_without_a_database_it_says_how_to_have_one(
         self, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.delenv("CATALOGUE_MIGRATION_DATABASE_URL")
         monkeypatch.delenv("CATALOGUE_DATABASE_URL")
         monkeypatch.setenv("ONEDOOR_DATA", str(tmp_path / "none"))
         done = onedoor("contact-centres", file)
@@ -157,6 +162,7 @@ class TestRefusing:
     def test_a_database_that_does_not_answer_is_told_without_a_stack(
         self, file: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.delenv("CATALOGUE_MIGRATION_DATABASE_URL")
         monkeypatch.setenv("CATALOGUE_DATABASE_URL", "postgresql://nobody:nothing@127.0.0.1:1/none")
         done = onedoor("contact-centres", file)
         assert done.exit_code == 1

@@ -9,7 +9,7 @@ import pytest
 from clusters import plan_picture, planning
 from clusters.topology import SUPERGRAPH
 from gateway.settings import Limits
-from tests.clusters.test_cli import onedoor
+from tests.clusters.commands import onedoor
 
 OVERVIEW = SUPERGRAPH.parent / "operations" / "BusinessOverview.graphql"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -26,6 +26,13 @@ class TestThePlan:
         done = onedoor("plan", str(OVERVIEW))
         assert done.stdout.startswith(f"BusinessOverview: cost 121 of at most {Limits().cost}; 5 requests in 2 waves\n")
         assert "\n3: catalogue after 1\n" in done.stdout
+
+    def test_it_tells_what_is_asked_of_the_caller(self, tmp_path: Path) -> None:
+        asked = operation(tmp_path, '{ business(businessNumber: "1") { address { city } riskScore { band } } }')
+        found = planning.explain(SUPERGRAPH, asked, None, "{}")
+        assert json.loads(found.as_json())["asks"] == ["business:read", "inspection:read"]
+        assert "\nasks of the caller: business:read, inspection:read\n" in str(found)
+        assert planning.explain(SUPERGRAPH, operation(tmp_path, "{ clusters { code } }"), None, "{}").asks == ()
 
     def test_it_speaks_french(self) -> None:
         done = onedoor("plan", str(OVERVIEW), lang="fr_CA.UTF-8")

@@ -1,6 +1,7 @@
 """The parts, their addresses and variables, as everybody else reads them."""
 
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,8 @@ from clusters.topology import (
     port_of,
 )
 
+DATABASE = "postgresql://inspections_{0}@postgres.test:5442/inspections?passfile=/held/inspections/{0}.pgpass"
+
 
 def where(name: str) -> str:
     return f"{name}.test:{BY_NAME[name].port}"
@@ -31,7 +34,7 @@ class TestParts:
         assert all(order.index(need) < order.index(part.name) for part in PARTS for need in part.needs)
 
     def test_the_gateway_waits_for_no_ministry(self) -> None:
-        assert BY_NAME["gateway"].needs == ()
+        assert BY_NAME["gateway"].needs == ("nats",)
 
 
 class TestClusterFiles:
@@ -43,23 +46,33 @@ class TestClusterFiles:
 
 class TestEnvironment:
     def test_a_service_learns_its_own_database_the_broker_and_the_issuer(self) -> None:
-        assert environment(BY_NAME["inspections"], where, mode="local", host="127.0.0.1") == {
+        assert environment(
+            BY_NAME["inspections"], where, mode="local", host="127.0.0.1", credentials=Path("/held")
+        ) == {
             "ONEDOOR_MODE": "local",
             "HOST": "127.0.0.1",
             "PORT": "8103",
             "ISSUER_URL": "http://issuer.test:8080/realms/onedoor",
-            "INSPECTIONS_DATABASE_URL": "postgresql://onedoor:onedoor@postgres.test:5442/inspections",
+            "GATEWAY_KEYS": "/held/public/gateway-keys.json",
+            "AUDIT_KEYS": "/held/inspections/audit-keys.json",
+            "GRANT_KEYS": "/held/public/grant-keys.json",
+            "SUBGRAPH_URL_INSPECTIONS": f"http://{where('inspections')}/graphql",
+            "INSPECTIONS_DATABASE_URL": DATABASE.format("app"),
+            "INSPECTIONS_MIGRATION_DATABASE_URL": DATABASE.format("migrator"),
             "NATS_URL": "nats://nats.test:4242",
+            "NATS_SEED_FILE": "/held/inspections/nats.seed",
         }
 
     def test_no_part_learns_the_database_of_another(self) -> None:
         for part in PARTS:
-            given = environment(part, where, mode="local", host="127.0.0.1")
+            given = environment(part, where, mode="local", host="127.0.0.1", credentials=Path("/held"))
             databases = {name for name in given if name.endswith("_DATABASE_URL")}
-            assert databases == ({part.database_variable} if part.kind is Kind.SERVICE else set())
+            own = {part.database_variable, part.migration_variable}
+            assert databases == (own if part.kind is Kind.SERVICE else set())
 
     def test_the_gateway_learns_every_subgraph(self) -> None:
-        given = environment(BY_NAME["gateway"], where, mode="local", host="127.0.0.1")
+        given = environment(BY_NAME["gateway"], where, mode="local", host="127.0.0.1", credentials=Path("/held"))
+        assert given["SIGNING_KEYS"] == "/held/gateway/signing-keys.json"
         assert {given[s.subgraph_variable] for s in SERVICES} == {f"http://{where(s.name)}/graphql" for s in SERVICES}
 
 

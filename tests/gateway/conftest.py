@@ -13,6 +13,7 @@ import pytest
 
 from gateway.access_log import AccessLog
 from gateway.app import Gateway, application
+from gateway.callers import Callers
 from gateway.departures import Departures
 from gateway.documents import Documents
 from gateway.engine.execution import Request
@@ -145,7 +146,9 @@ def open_door(supergraph: Supergraph) -> Opening:
         operations = Operations(supergraph, known, limits, remembered=3, shows_schema=settings.shows_its_schema)
         subgraphs = Answers(answers)
         quiet = AccessLog(enabled=False)
-        pipeline = Pipeline(operations, subgraphs, tokens.verifier("onedoor"), settings, Departures(), quiet)
+        pipeline = Pipeline(
+            operations, subgraphs, Callers(tokens.verifier("onedoor"), settings), settings, Departures(), quiet
+        )
         return Door(pipeline, subgraphs, settings)
 
     return open_

@@ -89,6 +89,7 @@ class TestWhatIsTold:
             "event": "request",
             "level": "info",
             "request_id": "abc-1",
+            "rid": line["rid"],  # our own, for what is evidence
             "operation": "Read",
             "document": hash_of(text),
             "status": 200,

@@ -130,9 +130,13 @@ class TestUploads:
 
 class TestSettings:
     def test_origins_are_exact(self) -> None:
-        env = {"SUPERGRAPH": "x", "CORS_ORIGINS": "https://www.example.ca, http://localhost:3000"}
+        env = {
+            "SUPERGRAPH": "x",
+            "ONEDOOR_MODE": "test",
+            "CORS_ORIGINS": "https://www.example.ca, http://localhost:3000",
+        }
         assert gateway_settings(env).cors_origins == {"https://www.example.ca", "http://localhost:3000"}
-        assert gateway_settings({"SUPERGRAPH": "x"}).cors_origins == frozenset()
+        assert gateway_settings({"SUPERGRAPH": "x", "ONEDOOR_MODE": "test"}).cors_origins == frozenset()
 
     @pytest.mark.parametrize(
         "given",

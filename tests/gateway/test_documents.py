@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from gateway.app import Gateway, application
-from gateway.documents import LONGEST_REGISTERED, MOST_REGISTERED, Documents, NotFound, hash_of, manifest
+from gateway.documents import LONGEST_REGISTERED, MOST_REGISTERED, Documents, NotFound, Trusted, hash_of, manifest
 from gateway.reload import Reloader
 from gateway.settings import Settings, gateway_settings
 from services.kit.settings import Mode, SettingMissing
@@ -29,7 +29,7 @@ async def send(door: Door, **body: object) -> Reply:
 class TestTrusted:
     @pytest.fixture
     def door(self, open_door: Opening) -> Door:
-        return open_door(books=BOOK, documents=Documents({hash_of(TEXT): TEXT}, only_trusted=True))
+        return open_door(books=BOOK, documents=Documents({hash_of(TEXT): Trusted(TEXT)}, only_trusted=True))
 
     @pytest.mark.parametrize(
         "body",
@@ -145,6 +145,12 @@ class TestTheManifest:
             ("[]", "must be an object"),
             ('{"abc": "{ a }"}', "under abc"),
             ('{"abc": 1}', "under abc"),
+            ('{"abc": {"text": "{ a }"}}', "under abc"),
+            ('{"abc": {"text": "{ a }", "purposes": []}}', "another SHA-256"),
+            (
+                f'{{"{hash_of("{ a }")}": {{"text": "{{ a }}", "purposes": ["fun"]}}}}',
+                "purposes that there are not: .'fun'",
+            ),
         ],
     )
     def test_one_that_is_wrong_is_refused_by_name(self, tmp_path: Path, content: str, told: str) -> None:

@@ -45,13 +45,13 @@ class TestExplanations:
         assert body["extensions"]["onedoor"]["cost"] == 2
 
     @pytest.mark.parametrize(
-        ("headers", "status", "code"),
-        [({}, 401, "UNAUTHENTICATED"), (as_(), 403, "FORBIDDEN"), (as_("business:read-all"), 403, "FORBIDDEN")],
+        ("scopes", "status", "code"),
+        [(None, 401, "UNAUTHENTICATED"), ((), 403, "FORBIDDEN"), (("business:read-all",), 403, "FORBIDDEN")],
     )
     async def test_others_are_refused_before_any_fetch(
-        self, door: Door, headers: dict[str, str], status: int, code: str
+        self, door: Door, scopes: tuple[str, ...] | None, status: int, code: str
     ) -> None:
-        reply = await door.post(TEXT, {**ASKS, **headers})
+        reply = await door.post(TEXT, ASKS if scopes is None else {**ASKS, **as_(*scopes)})
         assert (reply.status, reply.codes) == (status, [code])
         assert door.subgraphs.sent == []
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
 from gateway import http_protocol
-from gateway.http_protocol import BUFFERED, LARGEST_HEAD, Connection
+from gateway.http_protocol import LARGEST_HEAD, Connection
+from gateway.http_turn import BUFFERED
 
 PATIENCE_S = 10
 GET = b"GET /echo HTTP/1.1\r\nHost: x\r\n\r\n"

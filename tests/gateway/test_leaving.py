@@ -4,15 +4,20 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 import orjson
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from clusters.keys import PRIVATE, Step, take
 from tests.gateway.conftest import SUPERGRAPH, Loopback, http, listening, playing
 from tests.gateway.running import Running, running
 from tests.gateway.speaking import speaking
+
+# Each starts processes of its own, whole provinces or gateways: with the stack tests, so that `make test` stays short.
+pytestmark = pytest.mark.stack
 
 BOOK = b'{"data":{"book":{"title":"Waves"}}}'
 TEXT = '{ book(isbn: "1") { title } }'
@@ -38,10 +43,13 @@ class Held:
 
 
 @asynccontextmanager
-async def gateway(mode: str = "test") -> AsyncIterator[tuple[Running, Loopback]]:
-    """A gateway process whose books are on the loopback."""
+async def gateway(keys: Path | None = None) -> AsyncIterator[tuple[Running, Loopback]]:
+    """A gateway process whose books are on the loopback; in production where it has keys to sign with."""
     async with listening() as books:
-        env = {"SUBGRAPH_URL_BOOKS": books.url, "ONEDOOR_MODE": mode}
+        env = {"SUBGRAPH_URL_BOOKS": books.url, "ONEDOOR_MODE": "test"}
+        if keys is not None:
+            take(Step.MAKE, keys)
+            env |= {"ONEDOOR_MODE": "production", "SIGNING_KEYS": str(keys / PRIVATE)}
         async with running(SUPERGRAPH, env) as process:
             yield process, books
 
@@ -93,9 +101,9 @@ class TestAClientWhoHangsUp:
 
 
 class TestAGatewayThatLeaves:
-    async def test_refuses_and_drops_nothing_under_load(self) -> None:
+    async def test_refuses_and_drops_nothing_under_load(self, tmp_path: Path) -> None:
         """As behind a load balancer: kept connections, and new requests until readiness has said that it leaves."""
-        async with gateway("production") as (process, books), asyncio.timeout(90):
+        async with gateway(tmp_path) as (process, books), asyncio.timeout(90):
             books.play = playing(http(BOOK))
             away = asyncio.Event()
             answers: list[bytes] = []
@@ -191,8 +199,8 @@ class TestAGatewayThatLeaves:
                 assert await busy.closed() == (1012, "Service restart")
             await ending
 
-    async def test_takes_no_new_sockets(self) -> None:
-        async with gateway("production") as (process, _), asyncio.timeout(60):
+    async def test_takes_no_new_sockets(self, tmp_path: Path) -> None:
+        async with gateway(tmp_path) as (process, _), asyncio.timeout(60):
             ending = asyncio.ensure_future(process.end())
             await process.until(process.leaves)
             with pytest.raises(InvalidStatus) as caught:

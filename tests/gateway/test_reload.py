@@ -269,9 +269,10 @@ class TestAThousandReloads:
     @pytest.fixture
     def quiet(self) -> Iterator[None]:
         """Without logs, which the test runner would keep in memory."""
+        configured = structlog.get_config()
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
         yield
-        structlog.reset_defaults()
+        structlog.configure(**configured)
 
     async def test_leave_memory_as_it_was(self, wired: Wired, quiet: None) -> None:
         """With an operation planned and answered on each, so that what hangs on a supergraph is there to be lost."""

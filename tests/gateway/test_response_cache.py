@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.callers import Callers
 from gateway.engine.supergraph import load_supergraph
 from gateway.hints import Policy
 from gateway.responses import Responses
@@ -30,7 +31,7 @@ def bearer(subject: str) -> dict[str, str]:
 @pytest.fixture
 def hinted(wired: Wired) -> Wired:
     """A gateway whose supergraph says what may be kept."""
-    wired.gateway._verifier = tokens.verifier("onedoor")
+    wired.gateway.callers = Callers(tokens.verifier("onedoor"), wired.gateway.settings)
     wired.gateway.serve(load_supergraph(HINTED))
     wired.books.play = playing(http(BOOK))
     wired.opinions.play = playing(http(BEST))
@@ -185,7 +186,7 @@ class TestBounds:
 @pytest.fixture
 def sharing(wired: Wired) -> Wired:
     """A gateway that shares requests under way."""
-    wired.gateway._verifier = tokens.verifier("onedoor")
+    wired.gateway.callers = Callers(tokens.verifier("onedoor"), wired.gateway.settings)
     wired.gateway.settings = replace(
         wired.gateway.settings, shares_fetches=True, response_cache_bytes=0, deadline_s=5.0
     )

@@ -21,8 +21,10 @@ from websockets.exceptions import InvalidStatus
 from gateway import metrics
 from gateway.access_log import AccessLog
 from gateway.app import Gateway, application
+from gateway.callers import Callers
 from gateway.engine.supergraph import load_supergraph
 from gateway.settings import Settings, Streams
+from gateway.watch import Watch
 from services.kit.settings import Mode
 from services.kit.testing import tokens
 from services.kit.tokens import LEEWAY_S
@@ -67,7 +69,7 @@ async def house(**changed: Any) -> AsyncIterator[House]:
         urls = {"SUBGRAPH_URL_BOOKS": books.url, "SUBGRAPH_URL_OPINIONS": opinions.url}
         chosen = Settings(supergraph=SUPERGRAPH, mode=Mode.TEST, subgraph_urls=urls, deadline_s=5, log_level="ERROR")
         gateway = Gateway(replace(chosen, **changed))
-        gateway._verifier = tokens.verifier("onedoor")
+        gateway.callers = Callers(tokens.verifier("onedoor"), gateway.settings)
         gateway.access_log = AccessLog(log := io.BytesIO())
         gateway.serve(gateway.supergraph)
         async with served(application(gateway), ws_max_size=chosen.limits.body_bytes) as port:
@@ -229,12 +231,14 @@ class TestHeaders:
 
 
 class TestAToken:
-    async def test_that_is_not_valid_closes_the_socket(self) -> None:
+    async def test_that_is_not_valid_closes_the_socket_and_is_told_to_the_security_audit(self) -> None:
         async with house() as it:
+            it.gateway.watch = watch = Watch()
             for said in ("Bearer nonsense", "Basic x", f"Bearer {tokens.token(audience='others')}"):
                 async with speaking(it.port) as client:
                     await client.say({"type": "connection_init", "payload": {"Authorization": said}})
                     assert await client.closed() == (4403, "UNAUTHENTICATED")
+            assert [(key, count) for key, (_, _, count) in watch._seen.items()] == [(("UNAUTHENTICATED", "", ""), 3)]
 
     async def test_that_ends_ends_its_subscriptions_by_name_and_then_the_socket(self) -> None:
         token = tokens.token(audience="onedoor", exp=int(time.time()) - LEEWAY_S + 2)

@@ -22,6 +22,9 @@ from tests.gateway.conftest import SDL, SUPERGRAPH, http, listening, playing
 from tests.gateway.running import Running, running
 from tests.gateway.speaking import speaking
 
+# Each starts processes of its own, whole provinces or gateways: with the stack tests, so that `make test` stays short.
+pytestmark = pytest.mark.stack
+
 BOOK = b'{"data":{"book":{"title":"Waves"}}}'
 TEXT = '{ book(isbn: "1") { title } }'
 

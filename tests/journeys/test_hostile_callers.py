@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from clusters import signin
 from clusters.local.state import State
+from services.kit.language import Language
 from tests.conftest import province
 from tests.journeys.hostile import (
     LEAKS,
@@ -33,10 +34,13 @@ from tests.journeys.hostile import (
     spoiled,
     variable_types,
 )
+from tests.journeys.signing import signed
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("province")]
 MUTATIONS = [name for name, text in OPERATIONS.items() if operation_of(text).operation.value == "mutation"]
 ASKED = [name for name, text in OPERATIONS.items() if operation_of(text).operation.value != "subscription"]
+# Refusals are accounted for too, and what is accounted for is sealed and told a little later.
+NOT_AUDIT = "tablename !~ '^(audit_|access_entry$)'"
 SETTLED = {
     "business_registration": """
         select not exists (select from outbox where sent_at is null) and not exists (select from inbox where finished_at is null)
@@ -103,9 +107,13 @@ class Door:
 
 
 async def _digest(database: "asyncpg.Connection[Any]") -> str:
-    tables = await database.fetch("select tablename from pg_tables where schemaname = 'public' order by 1")
+    tables = await database.fetch(
+        f"select tablename from pg_tables where schemaname = 'public' and {NOT_AUDIT} order by 1"
+    )
     each = " union all ".join(
-        f"select md5((to_jsonb(t) - 'sent_at')::text) as row from \"{table['tablename']}\" t" for table in tables
+        f"select md5((to_jsonb(t) - 'sent_at')::text) as row from \"{table['tablename']}\" t "
+        "where coalesce(to_jsonb(t) ->> 'type', '') not in ('audit.head.v1', 'access.logged.v1')"
+        for table in tables
     )
     return str(await database.fetchval(f"select md5(string_agg(row, '' order by row)) from ({each}) as rows"))
 
@@ -144,7 +152,7 @@ def known(door: Door) -> dict[str, Any]:
 def user_of(operation: str) -> str:
     """A demo user who may run the operation, so that it is judged for what it holds."""
     if operation in ("InspectionsReview", "InspectionsClose"):
-        return "administrator"
+        return "reviewer"
     return "inspector" if operation.startswith("Inspections") else "owner"
 
 
@@ -274,8 +282,15 @@ class TestTokens:
     )  # fmt: skip
     @pytest.mark.parametrize("where", ["GATEWAY_URL", "SUBGRAPH_URL_BUSINESS_REGISTRATION", "SUBGRAPH_URL_INSPECTIONS"])
     def test_a_forged_token_is_refused(self, door: Door, forged: dict[str, str], kind: str, where: str) -> None:
-        headers = {"authorization": f"Bearer {forged[kind]}", "accept-language": "fr"}
-        answer = door.http.post(door.env[where], json={"query": "{ __typename }"}, headers=headers)
+        headers, body = (
+            {"authorization": f"Bearer {forged[kind]}", "accept-language": "fr"},
+            b'{"query":"{ __typename }"}',
+        )
+        if where == "GATEWAY_URL":
+            headers |= {"content-type": "application/json"}
+        else:  # as if the gateway had passed it on
+            headers |= signed(door.env, door.env[where], body, forged[kind], language=Language.FR)
+        answer = door.http.post(door.env[where], content=body, headers=headers)
         assert answer.status_code == 401
         assert judged(answer).codes == ["UNAUTHENTICATED"]
         assert forged[kind] == "x" or forged[kind] not in answer.text

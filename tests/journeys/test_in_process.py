@@ -18,7 +18,8 @@ from anyio.from_thread import start_blocking_portal
 from clusters import signin
 from clusters.access import access
 from clusters.issuer.app import create_app
-from clusters.journey import OPERATIONS, journey
+from clusters.journeys.business import journey
+from clusters.journeys.door import OPERATIONS, Door
 from clusters.local import nats
 from clusters.local.processes import free_port
 from clusters.programs.__main__ import application as programs_application
@@ -30,7 +31,7 @@ from gateway.settings import Settings as GatewaySettings
 from services.kit import serve
 from services.kit.language import Language
 from services.kit.settings import Issuer, Mode, Settings
-from services.kit.testing.database import copied
+from services.kit.testing.database import Template, copied
 
 Json = dict[str, Any]
 
@@ -39,7 +40,8 @@ class Server(uvicorn.Server):
     """Serves an application on a free port until it is told to stop."""
 
     def __init__(self, app: Any, at: socket.socket) -> None:
-        super().__init__(uvicorn.Config(app, lifespan="on", log_config=None, timeout_graceful_shutdown=2))
+        config = uvicorn.Config(app, lifespan="on", log_config=None, timeout_keep_alive=75, timeout_graceful_shutdown=2)
+        super().__init__(config)
         self._at, self.is_up = at, asyncio.Event()
         self.task = asyncio.create_task(self.serve([at]))
 
@@ -126,7 +128,7 @@ class Province:
 
 @pytest.fixture(scope="module")
 def province(
-    postgres_url: str, template_of: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+    postgres_url: str, template_of: Callable[[str], Template], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Province, Any]]:
     """The province, and the portal to the loop that it runs on."""
     folder: Path = tmp_path_factory.mktemp("nats")
@@ -178,7 +180,7 @@ TAKEN = {Language.EN: "is held by", Language.FR: "est détenu"}
 class TestJourney:
     @pytest.mark.parametrize("language", Language)
     def test_a_business_owner_comes_through_the_one_door(self, person: Person, language: Language) -> None:
-        steps = {s.code: s.answer for s in journey(person.endpoint, person.http, person.signs_in, language)}
+        steps = {s.code: s.answer for s in journey(Door(person.endpoint, person.http, language), person.signs_in)}
         assert list(steps) == [
             *("sign-in", "identical", "similar", "free", "register", "programs", "inspection", "overview")
         ]
@@ -193,7 +195,7 @@ class TestAServiceThatIsAway:
         self, province: tuple[Province, Any], person: Person, language: str
     ) -> None:
         parts, portal = province
-        *_, last = journey(person.endpoint, person.http, person.signs_in)
+        *_, last = journey(Door(person.endpoint, person.http), person.signs_in)
         whole = last.answer["business"]
         with portal.wrap_async_context_manager(parts.without("inspections")):
             answer = person.overview(whole["businessNumber"], language)

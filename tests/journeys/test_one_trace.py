@@ -16,7 +16,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from clusters import signin
-from clusters.journey import OPERATIONS, free_name
+from clusters.journeys.business import free_name
+from clusters.journeys.door import OPERATIONS
 from clusters.local.state import State
 from tests.conftest import province
 

@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from clusters import signin
-from clusters.journey import OPERATIONS, JourneyBroken, free_name, journey
+from clusters.journeys.business import free_name, journey
+from clusters.journeys.door import OPERATIONS, Door, JourneyBroken
 from clusters.local.state import State
 from tests.clusters.local.test_province import pid_serving
 from tests.gateway.speaking import Client, speaking
@@ -30,7 +31,7 @@ class TestJourney:
             def sign_in(user: str) -> str:
                 return signin.access_token(env["ISSUER_URL"], user, f"{user}-onedoor")
 
-            steps = list(journey(env["GATEWAY_URL"], http, sign_in))
+            steps = list(journey(Door(env["GATEWAY_URL"], http), sign_in))
         assert [step.code for step in steps] == [
             *("sign-in", "identical", "similar", "free", "register", "programs", "inspection", "overview")
         ]
@@ -55,7 +56,7 @@ class TestJourney:
             assert http.put(behaviour, json=wanted).status_code == 200
             try:
                 with pytest.raises(JourneyBroken, match="PARTLY_COMPLETED"):
-                    list(journey(env["GATEWAY_URL"], http, self._owner(env)))
+                    list(journey(Door(env["GATEWAY_URL"], http), self._owner(env)))
             finally:
                 assert http.put(behaviour, json={}).status_code == 200
 

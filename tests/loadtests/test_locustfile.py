@@ -4,6 +4,11 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+# Each starts processes of its own, whole provinces or gateways: with the stack tests, so that `make test` stays short.
+pytestmark = pytest.mark.stack
+
 LISTENING = """
 from types import SimpleNamespace
 from locust import events

@@ -8,8 +8,11 @@ import secrets
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -17,8 +20,10 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from clusters.keycloak import realm
+from clusters.keycloak import blocklist, realm
+from clusters.local.letters import Letter, read
 from clusters.local.processes import end, free_port, spawn, wait_until
+from clusters.local.state import State
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -28,7 +33,7 @@ if importlib.util.find_spec("playwright") is None:  # `make test` has not instal
 
 ROOT = Path(__file__).parents[2]
 INSTALL = ROOT / "clusters" / "keycloak" / "install"
-PATIENCE_S = 180  # the first start makes a hundred tables
+PATIENCE_S = 400  # the first start makes a hundred tables, on a busy machine slowly
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +54,15 @@ def keycloak(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """Keycloak in production mode on a database of its own, the committed realm imported as compose imports it."""
     installed = subprocess.run([str(INSTALL)], capture_output=True, text=True, check=False, timeout=400)
     assert installed.returncode == 0, installed.stderr
-    home = Path(installed.stdout.strip().splitlines()[-1])
+    home = _own_home(Path(installed.stdout.strip().splitlines()[-1]))
     imported = home / "data" / "import"
-    imported.mkdir(parents=True, exist_ok=True)
+    imported.mkdir(parents=True)
     shutil.copy(realm.FILE, imported / realm.FILE.name)
+    (home / "data" / "password-blacklists").mkdir()
+    shutil.copy(blocklist.FILE, home / "data" / "password-blacklists" / blocklist.FILE.name)
+    shutil.copytree(realm.THEME, home / "themes" / realm.THEME.name)
     port, secret = free_port(), secrets.token_urlsafe(24)
-    found = Keycloak(f"http://127.0.0.1:{port}", secret)
+    found = Keycloak(f"http://localhost:{port}", secret)  # a name: browsers register no key (WebAuthn) for an address
     log = tmp_path_factory.mktemp("keycloak") / "keycloak.log"
     env = {
         **{name: value for name, value in os.environ.items() if not name.startswith("KC_")},
@@ -72,10 +80,11 @@ def keycloak(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     command = [str(home / "bin" / "kc.sh"), "start", "--optimized", "--import-realm"]
     server = spawn(command, log, env=env)
     try:
-        wait_until(lambda: _answers(found.issuer), server, "Keycloak", log, patience_s=PATIENCE_S)
+        wait_until(lambda: answers(found.issuer), server, "Keycloak", log, patience_s=PATIENCE_S)
         yield found
     finally:
         end(server, signal.SIGTERM, patience_s=20)
+        shutil.rmtree(home)
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +99,42 @@ def browser() -> Iterator["Browser"]:
         chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def letters(open_province: State) -> Callable[[], list[Letter]]:
+    """The letters that the province has sent, oldest first."""
+    folder = Path(open_province.environment["SIGNING_KEYS"]).parents[2] / "mail"  # beside the credentials
+    return lambda: read(folder)
+
+
+class Callback(BaseHTTPRequestHandler):
+    """The client's own page, which only has to exist."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def callback() -> Iterator[str]:
+    """The client's return address, on a loopback port of the moment as RFC 8252 allows."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Callback) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/callback"
+        server.shutdown()
+
+
+def _own_home(installed: Path) -> Path:
+    """The installed server with a data folder of its own, so that two runs do not import each other's realm. Linked, not
+    copied: it is as large as 200 MB and beside the original on one file system."""
+    home = Path(tempfile.mkdtemp(prefix="run-", dir=installed.parent))
+    ignored = shutil.ignore_patterns("data")
+    shutil.copytree(installed, home, copy_function=os.link, dirs_exist_ok=True, ignore=ignored)
+    return home
 
 
 def _database(url: str) -> dict[str, str]:
@@ -110,7 +155,8 @@ def _database(url: str) -> dict[str, str]:
     }
 
 
-def _answers(issuer: str) -> bool:
+def answers(issuer: str) -> bool:
+    """Whether an issuer is there."""
     parts = urlsplit(issuer)
     connection = http.client.HTTPConnection(parts.netloc, timeout=5)
     try:

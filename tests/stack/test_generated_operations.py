@@ -10,10 +10,11 @@ from hypothesis_graphql import mutations, nodes, queries
 
 from clusters import signin
 from clusters.local.state import State
+from services.kit.testing.client import purposeful
 from tests.journeys.hostile import SCHEMA, judged
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("province")]
-USERS = (None, "owner", "officer", "inspector", "administrator")
+USERS = (None, "owner", "officer", "inspector", "reviewer", "administrator")
 SCALARS = {
     "Date": st.dates().map(str).map(nodes.String),
     "DateTime": st.datetimes().map(lambda moment: nodes.String(f"{moment.isoformat(timespec='seconds')}Z")),
@@ -34,7 +35,7 @@ def door() -> Iterator[httpx.Client]:
 
 
 def asked(door: httpx.Client, running: State, text: str, token: str | None) -> list[str]:
-    headers = {"accept-language": "fr", **({"authorization": f"Bearer {token}"} if token else {})}
+    headers = {"accept-language": "fr", **(purposeful({"authorization": f"Bearer {token}"}) if token else {})}
     return judged(door.post(running.environment["GATEWAY_URL"], json={"query": text}, headers=headers)).codes
 
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Request
 
 from clusters import signin
-from clusters.journey import Door
+from clusters.journeys.door import Door
 from clusters.local import state
 from services.kit.language import Language
 
@@ -101,14 +101,12 @@ class TestInABrowser:
 
     def test_the_events_of_a_subscription_are_seen_as_they_come(self, visit: Visit, open_province: state.State) -> None:
         with httpx.Client(timeout=15) as http:
-            door = Door(visit.url, http, Language.EN)
-            door.token = signin.sign_in(open_province.environment["ISSUER_URL"], "owner", "owner-onedoor")[
-                "access_token"
-            ]
+            token = signin.access_token(open_province.environment["ISSUER_URL"], "owner", "owner-onedoor")
+            door = Door(visit.url, http, Language.EN, token)
             drafted = door.ask("DraftApplication", input=APPLICATION | {"idempotencyKey": secrets.token_hex(16)})
         application = drafted["draftApplication"]["id"]
         visit.opens()
-        visit.signs(door.token)
+        visit.signs(token)
         visit.types(f'subscription {{ applicationStatusChanged(id: "{application}") {{ status')
         visit.sees("DRAFT")
         assert visit.complaints == []

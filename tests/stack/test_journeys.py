@@ -3,9 +3,7 @@
 import base64
 import hashlib
 import secrets
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
@@ -14,7 +12,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from clusters import signin
-from clusters.journey import journey
+from clusters.journeys.business import journey
+from clusters.journeys.door import Door
 from clusters.local import state
 from tests.conftest import province
 from tests.stack.conftest import Keycloak
@@ -32,7 +31,7 @@ def province_of_keycloak(keycloak: Keycloak) -> Iterator[state.State]:
 
 def walked(running: state.State, sign_in: Callable[[str], str]) -> list[str]:
     with httpx.Client(timeout=15) as http:
-        return [step.code for step in journey(running.environment["GATEWAY_URL"], http, sign_in)]
+        return [step.code for step in journey(Door(running.environment["GATEWAY_URL"], http), sign_in)]
 
 
 class TestThroughKeycloak:
@@ -53,26 +52,6 @@ class TestThroughKeycloak:
         )
         assert answer.status_code == 401
         assert answer.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
-
-
-class Callback(BaseHTTPRequestHandler):
-    """The client's own page, which only has to exist."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture(scope="module")
-def callback() -> Iterator[str]:
-    """The client's return address, on a loopback port of the moment as RFC 8252 allows."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Callback) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/callback"
-        server.shutdown()
 
 
 class Visitor:

@@ -1,5 +1,6 @@
 """Random supergraphs: a plain schema split over two to six strict subgraphs answers like the plain schema; and when one
-of them does not answer, nothing is lost that did not depend on it.
+of them does not answer, nothing is lost that did not depend on it; and a caller who may not see everything is answered as by a
+plain schema that refuses.
 
 `ONEDOOR_FUZZ_SUPERGRAPHS` and `ONEDOOR_FUZZ_SEED` say how many and from where. A failing one is shown small, as SDLs and an
 operation that can be put into `tests/gateway/engine/cases`.
@@ -20,10 +21,11 @@ from tests.gateway.engine.outages import lost_too_much
 from tests.gateway.engine.shrink import least_subgraphs, shrunk
 from tests.gateway.engine.splitter import Splitter
 from tests.gateway.engine.test_random_operations import PROVINCE
+from tests.gateway.engine.test_rights import caller, sprinkled
 from tests.gateway.engine.world import World
 
 pytestmark = pytest.mark.stack
-CHUNK, OPERATIONS, DEFERRED = 20, 20, 5
+CHUNK, OPERATIONS, DEFERRED, DENIED = 20, 20, 5, 10
 COUNT = int(os.environ.get("ONEDOOR_FUZZ_SUPERGRAPHS", "200"))
 FIRST = int(os.environ.get("ONEDOOR_FUZZ_SEED", "0"))
 LABELS = (frozenset({"percent(30)"}), frozenset({"later"}), frozenset[str]())
@@ -99,6 +101,23 @@ class TestRandomSupergraphs:
                 drawn = Drawer(found.supergraph.api_schema, seed * 1000 + number, defers=True).operation()
                 told = await difference(found, drawn, number)
                 assert told is None, f"split {seed}, operation {number}: {drawn.text} {drawn.variables}\n{told}"
+            seed += 1
+
+    @pytest.mark.parametrize("first", range(0, COUNT, CHUNK))
+    def test_each_answers_like_one_that_refuses(self, composer: Composer, first: int) -> None:
+        tried, seed = 0, FIRST + first * 10
+        while tried < min(CHUNK, COUNT - first):
+            plain = world(composer, Splitter(seed).subgraphs(), seed, lost=False)
+            tried += plain is not None
+            if plain is not None:
+                sdl, stated = sprinkled(plain.sdl, seed, plain.identifying)
+                found = World(plain.subgraphs, sdl, seed, labels=plain.labels, stated=stated)
+                for number in range(DENIED):
+                    found.may(caller(seed * 1000 + number))
+                    kind = "mutation" if found.supergraph.api_schema.mutation_type and number % 5 == 4 else "query"
+                    drawn = Drawer(found.supergraph.api_schema, seed * 1000 + number).operation(kind)
+                    told = found.difference(drawn.text, drawn.variables)
+                    assert told is None, f"split {seed}, operation {number}: {drawn.text} {drawn.variables}\n{told}"
             seed += 1
 
 

@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from clusters import signin
-from clusters.journey import journey
+from clusters.journeys.business import journey
+from clusters.journeys.door import Door
 from clusters.local import state
 from tests.conftest import province
 
@@ -26,7 +27,7 @@ def test_the_whole_journey_is_walked(closed_province: state.State) -> None:
         return str(signin.sign_in(issuer, user, f"{user}-onedoor")["access_token"])
 
     with httpx.Client(timeout=15) as http:
-        steps = [step.code for step in journey(closed_province.environment["GATEWAY_URL"], http, sign_in)]
+        steps = [step.code for step in journey(Door(closed_province.environment["GATEWAY_URL"], http), sign_in)]
     assert steps[-1] == "overview"
 
 

@@ -1,6 +1,8 @@
 """The gateways that are measured, each started as a process of its own on the same supergraph, and what they cost."""
 
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -17,8 +19,17 @@ from clusters.local.processes import end, free_port, spawn, wait_until
 PEERS = Path(__file__).parent / "peers"
 ROOT = Path(__file__).parents[3]
 OURS = "One Door"
+COMPILED = "One Door, compiled"  # as its image has it
 NODE_MAJOR = 22  # Hive Gateway asks for it
-PASSED_ON = ["authorization", "accept-language", "x-request-id", "onedoor-deadline"]  # what services hear of a caller
+# What services hear of a caller.
+PASSED_ON = [
+    "authorization",
+    "accept-language",
+    "x-request-id",
+    "onedoor-deadline",
+    "onedoor-purpose",
+    "onedoor-authority",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +67,9 @@ def _below(pid: int) -> list[int]:
 Command = Callable[[Path, int], tuple[list[str], Mapping[str, str], Path]]
 
 
-def ours(issuer: str, workers: int = 1) -> Command:
-    """Our gateway with tokens verified by an issuer's keys; its access log goes where everybody's output goes."""
+def ours(issuer: str, workers: int = 1, tree: Path = ROOT) -> Command:
+    """Our gateway with tokens verified by an issuer’s keys; its access log goes where everybody’s output goes. `tree` is where
+    its code lies."""
 
     def command(supergraph: Path, port: int) -> tuple[list[str], Mapping[str, str], Path]:
         env = {
@@ -66,10 +78,23 @@ def ours(issuer: str, workers: int = 1) -> Command:
             "ISSUER_URL": issuer,
             "ONEDOOR_MODE": "test",
             "WORKERS": str(workers),
+            "PYTHONPATH": str(tree),
         }
-        return [sys.executable, "-m", "gateway"], env, ROOT
+        return [sys.executable, "-m", "gateway"], env, tree
 
     return command
+
+
+def compiled_into(tree: Path) -> bool:
+    """Compile our gateway into a folder. Returns False where there is no C compiler."""
+    if shutil.which("gcc") is None:
+        return False
+    for folder in ("gateway", "services", "clusters"):
+        shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tree)
+    command = [sys.executable, "-m", "gateway.compiling", str(tree)]
+    subprocess.run(command, cwd=tree, env={**os.environ, "PYTHONPATH": str(tree)}, capture_output=True, check=True)
+    return True
 
 
 def apollo(supergraph: Path, port: int) -> tuple[list[str], Mapping[str, str], Path]:
@@ -120,7 +145,7 @@ def _node() -> node.Node:
 @contextmanager
 def running(commands: Mapping[str, Command], supergraph: Path) -> Iterator[list[Contestant]]:
     """All of them, started and ready, while the block lasts. Raises StartFailed with the last words of one that is not."""
-    if any(name != OURS for name in commands):
+    if any(name not in (OURS, COMPILED) for name in commands):
         _node().install(PEERS)
     with ExitStack() as ending:
         found = []

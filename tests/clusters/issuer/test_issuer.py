@@ -4,10 +4,8 @@ The same shapes are tried on Keycloak itself in `tests/stack`.
 """
 
 import os
-import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,70 +13,11 @@ import httpx
 import pytest
 
 from clusters.access import access
-from clusters.issuer.app import create_app
 from clusters.issuer.sessions import TRIES
-from services.kit.settings import Issuer as IssuerSettings
-from services.kit.tokens import Keys, TokenRefused, Verifier
+from services.kit.tokens import TokenRefused
+from tests.clusters.issuer.conftest import ENDPOINT, URL, by_code, code_of, exchanged, page, posted, verifier
 
-URL = "http://issuer.test/realms/onedoor"
-ENDPOINT = f"{URL}/protocol/openid-connect"
-REDIRECT = "http://127.0.0.1:8400/callback"
-CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # of RFC 7636, appendix B
-VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 CONFIDENTIAL = next(client for client in access().clients.values() if client.secret and client.role)
-USUAL = {
-    "client_id": "onedoor-cli",
-    "response_type": "code",
-    "redirect_uri": REDIRECT,
-    "scope": "openid",
-    "state": "s",
-    "nonce": "n",
-    "code_challenge": CHALLENGE,
-    "code_challenge_method": "S256",
-}
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[httpx.AsyncClient]:
-    """A browser before an issuer of its own."""
-    transport = httpx.ASGITransport(app=create_app(URL, access()))
-    async with httpx.AsyncClient(transport=transport) as client:
-        yield client
-
-
-async def page(browser: httpx.AsyncClient, **changed: str) -> httpx.Response:
-    asked = {name: value for name, value in {**USUAL, **changed}.items() if value}
-    return await browser.get(f"{ENDPOINT}/auth", params=asked)
-
-
-async def posted(browser: httpx.AsyncClient, shown: httpx.Response, name: str, password: str) -> httpx.Response:
-    found = re.search(r'<form[^>]* action="([^"]+)"', shown.text)
-    assert found
-    action = found[1].replace("&amp;", "&")
-    return await browser.post(str(shown.url.join(action)), data={"username": name, "password": password})
-
-
-async def code_of(browser: httpx.AsyncClient, name: str = "owner") -> str:
-    answer = await posted(browser, await page(browser), name, f"{name}-onedoor")
-    assert answer.status_code == 302, answer.text
-    return parse_qs(urlsplit(answer.headers["location"]).query)["code"][0]
-
-
-async def exchanged(browser: httpx.AsyncClient, **form: str) -> httpx.Response:
-    return await browser.post(f"{ENDPOINT}/token", data={"client_id": "onedoor-cli", **form})
-
-
-async def by_code(browser: httpx.AsyncClient, code: str, /, **changed: str) -> httpx.Response:
-    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT, "code_verifier": VERIFIER}
-    return await exchanged(browser, **{**form, **changed})
-
-
-def verifier(browser: httpx.AsyncClient, audience: str) -> Verifier:
-    async def published() -> dict[str, Any]:
-        document: dict[str, Any] = (await browser.get(f"{ENDPOINT}/certs")).json()
-        return document
-
-    return Verifier(IssuerSettings(URL, URL), audience, Keys(published))
 
 
 class TestSigningIn:
@@ -92,6 +31,7 @@ class TestSigningIn:
             assert claims.subject == user.subject
             assert claims.roles == {user.role}
             assert claims.scopes == {"openid", *access().roles[user.role]}
+            assert claims.ministries == ({user.ministry.rpartition("/")[2]} if user.ministry else set())
 
     async def test_state_and_issuer_come_back_with_the_code(self, browser: httpx.AsyncClient) -> None:
         answer = await posted(browser, await page(browser), "owner", "owner-onedoor")

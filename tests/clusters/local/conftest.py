@@ -6,19 +6,19 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import psutil
 import pytest
 
-from clusters.local import postgres
+from clusters.local import postgres, state
 from clusters.local.processes import free_port
 from clusters.topology import PARTS
+from tests.conftest import scratch
 
 ONEDOOR = (sys.executable, "-m", "clusters")
 PATIENCE_S = 60
@@ -27,8 +27,7 @@ PATIENCE_S = 60
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder that PostgreSQL's own user can reach; pytest's folders are closed to others."""
-    made = Path(tempfile.mkdtemp(prefix="onedoor-test-"))
-    made.chmod(0o755)
+    made = scratch("onedoor-test-")
     yield made
     shutil.rmtree(made, ignore_errors=True)
 
@@ -61,10 +60,18 @@ class Province:
         return self.until(lambda status: bool(status.get("ready")))
 
     def until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """What `status` says once the province is as wanted; until then its folder is read, which costs no process a look."""
         deadline = time.monotonic() + PATIENCE_S
-        while not wanted(status := self.status()):
-            assert time.monotonic() < deadline, status
-        return status
+        while not wanted(seen := self._seen()):
+            assert time.monotonic() < deadline, seen
+            time.sleep(0.02)
+        return self.status()
+
+    def _seen(self) -> dict[str, Any]:
+        found = state.running(self.data)
+        return (
+            {"ready": False} if found is None else {"ready": found.is_ready, "parts": [asdict(p) for p in found.parts]}
+        )
 
     def leftovers(self) -> list[str]:
         """The processes that still name our data folder, a moment given to those that are ending."""

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from clusters.local import folder as folders
+from clusters.local import postgres
 from clusters.topology import ROOT
+from services.kit import roles
 from tests.clusters.local.conftest import PATIENCE_S, Province
 
 pytestmark = pytest.mark.stack  # two releases of the whole province, one after the other
@@ -65,6 +67,20 @@ class TestAnotherRelease:
         assert f"was written by One Door {NEXT} with PostgreSQL 18; this is {version('onedoor')}" in said
         assert "Use that release, or an empty folder: onedoor up --data DIR" in said
 
+    def test_data_of_the_time_before_roles_are_given_to_their_services(self, province: Province) -> None:
+        process = province.up("catalogue")
+        province.until_ready()
+        rows = province.query("SELECT count(*) FROM cluster", "catalogue").stdout
+        province.stop(process)
+        _forget_roles(province)
+
+        process = province.up("catalogue")
+        province.until_ready()
+        owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'"
+        assert province.query(owners, "catalogue").stdout == "catalogue_owner\n"
+        assert province.query("SELECT count(*) FROM cluster", "catalogue").stdout == rows != "0\n"
+        province.stop(process)
+
     def test_another_postgresql_is_refused_by_what_the_data_itself_says(self, province: Province) -> None:
         process = province.up()
         province.until_ready()
@@ -74,3 +90,23 @@ class TestAnotherRelease:
         assert process.returncode == 1
         assert f"with PostgreSQL 17; this is {version('onedoor')} with PostgreSQL {folders.POSTGRESQL_MAJOR}" in said
         assert province.leftovers() == []
+
+
+def _forget_roles(province: Province) -> None:
+    """Leave a service's database as the superuser's, who alone there was."""
+    kinds = (roles.OWNER, *roles.LOGINS)
+    port, log = int(province.env["POSTGRES_PORT"]), province.data / "logs" / "postgres.log"
+    server = postgres.start(province.data / "postgres", port, log)
+    try:
+        names = ", ".join(roles.role("catalogue", kind) for kind in kinds)
+        for statement in (
+            f"ALTER DATABASE catalogue OWNER TO {postgres.USER}",
+            f"REASSIGN OWNED BY catalogue_owner TO {postgres.USER}",
+            f"DROP OWNED BY {names}",
+        ):
+            done = province.query(statement, "catalogue")
+            assert done.returncode == 0, done.stderr
+        server.query(f"DROP ROLE {names}")
+    finally:
+        server.stop()
+    shutil.rmtree(province.data / "credentials")

@@ -14,6 +14,9 @@ import pytest
 
 from tests.clusters.local.conftest import PATIENCE_S, Province
 
+# Each starts processes of its own, whole provinces or gateways: with the stack tests, so that `make test` stays short.
+pytestmark = pytest.mark.stack
+
 # A start, seen from the data folder: what is there first shows how far it has come.
 MOMENTS: "dict[str, Callable[[Province], bool]]" = {
     "imports": lambda _: True,

@@ -92,6 +92,10 @@ class TestReading:
             enveloped(request(program="LOTTERY")),
             enveloped(request(applicationId=None)),
         ],
+        ids=[
+            *("empty", "words", "a list", "null", "text", "no UTF-8", "no data", "empty data"),
+            *("no uuid", "a number", "no program", "no application"),
+        ],
     )
     def test_what_is_no_request_is_none(self, body: bytes) -> None:
         assert asked_of(body) is None

@@ -19,6 +19,9 @@ from clusters.programs.answering import Programs
 from clusters.programs.behaviour import Behaviours
 from tests.clusters.programs.conftest import PATIENCE_S, Registry, Running, until
 
+# Each starts processes of its own, whole provinces or gateways: with the stack tests, so that `make test` stays short.
+pytestmark = pytest.mark.stack
+
 PROGRAM = (sys.executable, "-m", "clusters.programs")
 
 

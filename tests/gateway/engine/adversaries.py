@@ -158,6 +158,30 @@ def many_aliases(subgraphs: int = 6, aliases: int = 90) -> tuple[str, str]:
     return sdl, f"{{ start {{ {parts} }} }}"
 
 
+def many_leaves(subgraphs: int = 10, deep: int = 14, across: int = 24, leaves: int = 50) -> tuple[str, str]:
+    """A thousand leaves far down, each of which every subgraph has: as much as is planned."""
+    sdl, _ = shared_chain(subgraphs)
+    below = " ".join(f"a{i}: next {{ ...Leaves }}" for i in range(across))
+    fragment = "fragment Leaves on T { " + " ".join(f"b{i}: both" for i in range(leaves)) + " }"
+    return sdl, f"{{ start {'{ next ' * deep}{{ {below} }}{' }' * deep} }} {fragment}"
+
+
+def circles_of_requirements() -> tuple[str, str]:
+    """Twice as many subgraphs that require one another. More than is planned."""
+    return mutual_requirements(16)
+
+
+def keys_far_behind_keys() -> tuple[str, str]:
+    """Three times as many keys. More than is planned."""
+    return keys_behind_keys(40, 10)
+
+
+def more_leaves() -> tuple[str, str]:
+    """Twice as many. More than is planned."""
+    return many_leaves(across=48)
+
+
+TOO_HARD = (circles_of_requirements, interfaces_in_interfaces, keys_far_behind_keys, more_leaves)
 ALL = (
     shared_chain,
     shared_values,
@@ -165,5 +189,6 @@ ALL = (
     mutual_requirements,
     wide_interface,
     many_aliases,
+    many_leaves,
     requires_in_a_row,
 )

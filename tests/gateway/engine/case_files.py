@@ -1,7 +1,7 @@
 """The named cases: each a text file with subgraphs, operations, and for each its plan and its answer.
 
     == subgraph NAME            Federation 2; `== old subgraph NAME` for Federation 1
-    == operation                what the client asks; then, as far as they apply, == variables, == labels
+    == operation                what the client asks; then, as far as they apply, == variables, == labels, == granted
     == plan                     as text
     == answer                   {"data": ..., "errors": [paths]}
 
@@ -31,6 +31,7 @@ class Asked:
     text: str
     variables: Json = field(default_factory=dict)
     labels: frozenset[str] = frozenset()
+    granted: frozenset[str] = frozenset()
     plan: str = ""
     answer: str = ""
 
@@ -53,8 +54,17 @@ class Case:
     def supergraph(self) -> str:
         return self.composed.read_text(encoding="utf-8")
 
-    def world(self, labels: frozenset[str] = frozenset()) -> World:
-        return World(self.subgraphs, self.supergraph, labels=labels, away=frozenset(self.away), plain=True)
+    def world(self, asked: "Asked | None" = None) -> World:
+        """What an operation is asked of."""
+        asked = asked or Asked("")
+        return World(
+            self.subgraphs,
+            self.supergraph,
+            labels=asked.labels,
+            granted=asked.granted,
+            away=frozenset(self.away),
+            plain=True,
+        )
 
 
 def names() -> list[str]:
@@ -82,6 +92,8 @@ def read(name: str) -> Case:
                 case.operations[-1].variables = json.loads(body)
             case ["labels"]:
                 case.operations[-1].labels = frozenset(body.split())
+            case ["granted"]:
+                case.operations[-1].granted = frozenset(body.split())
             case ["plan"]:
                 case.operations[-1].plan = body
             case ["answer"]:
@@ -114,6 +126,8 @@ def write(case: Case) -> None:
             parts.append(f"== variables\n{json.dumps(asked.variables)}")
         if asked.labels:
             parts.append(f"== labels\n{' '.join(sorted(asked.labels))}")
+        if asked.granted:
+            parts.append(f"== granted\n{' '.join(sorted(asked.granted))}")
         parts.append(f"== plan\n{asked.plan}")
         parts.append(f"== answer\n{asked.answer}")
     (FOLDER / f"{case.name}.txt").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
@@ -132,7 +146,7 @@ def main() -> None:
             case.composed.write_text(sdl, encoding="utf-8")
             for asked in case.operations:
                 if not asked.plan:
-                    world = case.world(asked.labels)
+                    world = case.world(asked)
                     invalid = validate(world.supergraph.api_schema, parse(asked.text))
                     assert not invalid, invalid
                     difference = None if case.away else world.difference(asked.text, asked.variables)

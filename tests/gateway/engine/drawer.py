@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from graphql import (
     GraphQLArgument,
     GraphQLEnumType,
@@ -310,3 +311,9 @@ def _mergeable(held: tuple[str, str, str], new: tuple[str, str, str]) -> bool:
         return True
     (owner, _, shape), (other, _, shape_new) = held[2].partition(" "), new[2].partition(" ")
     return bool(owner and other and owner != other and shape == shape_new)
+
+
+def in_chunks(first: int, count: int, size: int, fast: int = 2) -> list[Any]:
+    """Where chunks of a series begin: the first ones are for every run, the others for `make test-stack` and `make fuzz`."""
+    begins = range(first, first + count, size)
+    return [pytest.param(begin, marks=[] if n < fast else [pytest.mark.stack]) for n, begin in enumerate(begins)]

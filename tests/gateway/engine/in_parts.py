@@ -43,8 +43,10 @@ def delivered(
     schema = world.supergraph.api_schema
     conditions = world.conditions(document, operation, variables)
     defers = Defers(conditions)
-    plan = plan_operation(world.supergraph, document, operation, conditions, world.labels, defers)
-    projection = Projection(schema, document, operation, conditions, defers, repeats=form is Form.SPEC_2022)
+    denials = world.rights.denials(world.access, document, operation)
+    plan = plan_operation(world.supergraph, document, operation, conditions, world.labels, defers, denials)
+    repeats = form is Form.SPEC_2022
+    projection = Projection(schema, document, operation, conditions, defers, repeats=repeats, denials=denials)
     delivery = Delivery(plan, projection, variables)
     if projection.introspects:
         meta = execute_sync(schema, only_introspection(document, operation), variable_values=variables)

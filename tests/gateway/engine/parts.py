@@ -25,6 +25,7 @@ from graphql import (
 from gateway.engine.supergraph import selection
 
 Json = dict[str, Any]
+SIGNED_IN = "signed-in"  # what @authenticated asks for, among the names of scopes and policies
 _KINDS: Mapping[str, Any] = {
     "object_type": ObjectTypeDefinitionNode,
     "interface_type": InterfaceTypeDefinitionNode,
@@ -46,6 +47,7 @@ class Part:
         self.requires: dict[tuple[str, str], SelectionSetNode] = {}
         self.provides: dict[tuple[str, str], SelectionSetNode] = {}
         self.overrides: dict[tuple[str, str], tuple[str, str | None]] = {}
+        self.stated: dict[tuple[str, str | None], list[list[list[str]]]] = {}  # who may see what, by type and field
         self.contexts: dict[str, set[str]] = {}  # by name, the types that set it
         self.contextual: dict[tuple[str, str], dict[str, tuple[str, SelectionSetNode]]] = {}  # by field, its arguments
         for node in definitions.values():
@@ -62,10 +64,12 @@ class Part:
             self.contexts.setdefault(str(arguments["name"]), set()).add(name)
         if _uses(node, "interfaceObject"):
             self.interface_objects.add(name)
+        self._state((name, None), node)
         for item in getattr(node, "fields", None) or ():
             if not isinstance(item, FieldDefinitionNode):
                 continue
             place = (name, item.name.value)
+            self._state(place, item)
             if _uses(item, "external") or _uses(node, "external"):
                 self.external.add(place)
             for found, into in (("requires", self.requires), ("provides", self.provides)):
@@ -78,6 +82,13 @@ class Part:
                     self.contextual.setdefault(place, {})[argument.name.value] = told
             for arguments in _uses(item, "override"):
                 self.overrides[place] = (str(arguments["from"]), arguments.get("label"))
+
+    def _state(self, place: tuple[str, str | None], node: Any) -> None:
+        found = [[[SIGNED_IN]] for _ in _uses(node, "authenticated")]
+        found += [arguments["scopes"] for arguments in _uses(node, "requiresScopes")]
+        found += [arguments["policies"] for arguments in _uses(node, "policy")]
+        if found:
+            self.stated[place] = found
 
     @property
     def field_sets(self) -> Iterator[SelectionSetNode]:

@@ -11,7 +11,8 @@ from tests.gateway.engine.entwined import entwine
 
 LINK = (
     'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key", "@external", "@requires", '
-    '"@provides", "@shareable", "@override", "@inaccessible", "@interfaceObject", "@context", "@fromContext"])\n'
+    '"@provides", "@shareable", "@override", "@inaccessible", "@interfaceObject", "@context", "@fromContext", "@authenticated", '
+    '"@requiresScopes", "@policy"])\n'
 )
 KEYS = ("id", "code", "number region", "ref { code }", "ref { code } region", "boss { id }")
 KEY_TYPES = {"id": "ID!", "code": "String!", "number": "Int!", "region": "String!", "ref": "Ref!", "boss": "E0!"}

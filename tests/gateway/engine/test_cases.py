@@ -24,7 +24,7 @@ class TestCases:
     def test_plan_and_answer_are_as_written(self, name: str, number: int) -> None:
         case = CASES[name]
         asked = case.operations[number]
-        world = case.world(asked.labels)
+        world = case.world(asked)
         assert validate(world.supergraph.api_schema, parse(asked.text)) == []
         assert case_files.answered(world, asked) == (asked.plan, asked.answer)
 
@@ -33,7 +33,7 @@ class TestCases:
         asked = case.operations[number]
         if case.away:  # what a subgraph does not know, one schema cannot say; these answers were judged by hand
             return
-        world = case.world(asked.labels)
+        world = case.world(asked)
         assert world.difference(asked.text, asked.variables) is None
 
 

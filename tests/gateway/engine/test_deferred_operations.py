@@ -7,7 +7,7 @@ import pytest
 from graphql import parse, validate
 
 from gateway.incremental import Form
-from tests.gateway.engine.drawer import Drawer
+from tests.gateway.engine.drawer import Drawer, in_chunks
 from tests.gateway.engine.in_parts import delivered, difference
 from tests.gateway.engine.test_random_operations import province
 from tests.gateway.engine.world import World
@@ -23,7 +23,7 @@ def worlds() -> list[World]:
 
 
 class TestRandomDeferredOperations:
-    @pytest.mark.parametrize("first", range(FIRST, FIRST + COUNT, CHUNK))
+    @pytest.mark.parametrize("first", in_chunks(FIRST, COUNT, CHUNK))
     async def test_each_comes_in_the_parts_of_one_schema(self, worlds: list[World], first: int) -> None:
         for seed in range(first, min(first + CHUNK, FIRST + COUNT)):
             world = worlds[seed % 2]

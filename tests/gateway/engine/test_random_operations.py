@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from graphql import parse, validate
 
-from tests.gateway.engine.drawer import Drawer, Drawn
+from tests.gateway.engine.drawer import Drawer, Drawn, in_chunks
 from tests.gateway.engine.outages import lost_too_much
 from tests.gateway.engine.shrink import shrunk
 from tests.gateway.engine.world import World
@@ -37,7 +37,7 @@ def small(world: World, drawn: Drawn) -> str:
 
 
 class TestRandomOperations:
-    @pytest.mark.parametrize("first", range(FIRST, FIRST + COUNT, CHUNK))
+    @pytest.mark.parametrize("first", in_chunks(FIRST, COUNT, CHUNK))
     def test_each_is_answered_as_by_one_schema(self, worlds: list[World], first: int) -> None:
         for seed in range(first, min(first + CHUNK, FIRST + COUNT)):
             world = worlds[seed % 2]

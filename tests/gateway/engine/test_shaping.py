@@ -41,11 +41,13 @@ def slots(value: Any) -> Iterator[Slot]:
 
 
 class TestBothForms:
+    @pytest.mark.parametrize("repeats", [False, True], ids=["once", "repeated"])
     @pytest.mark.parametrize("text", EXAMPLES.values(), ids=EXAMPLES.keys())
-    def test_they_agree_on_what_is_right(self, text: str) -> None:
+    def test_they_agree_on_what_is_right(self, text: str, repeats: bool) -> None:
         projection, data = answered(text)
         errors: list[dict[str, Any]] = []
-        assert orjson.dumps(projection.project(data, errors)) == orjson.dumps(projection.carefully(data, errors))
+        fast = orjson.dumps(projection.project(data, errors, repeats=repeats))
+        assert fast == orjson.dumps(projection.carefully(data, errors))
         assert errors == []
 
     @settings(max_examples=300, deadline=None)
@@ -58,7 +60,8 @@ class TestBothForms:
             held[key] = draw.draw(st.sampled_from([None, "x", 7, [], [None], {}, {"__typename": "Nobody"}, "Film"]))
         fast: list[dict[str, Any]] = []
         careful: list[dict[str, Any]] = []
-        assert orjson.dumps(projection.project(data, fast)) == orjson.dumps(projection.carefully(data, careful))
+        shown = orjson.dumps(projection.project(data, fast, repeats=draw.draw(st.booleans())))
+        assert shown == orjson.dumps(projection.carefully(data, careful))
         assert fast == careful
 
     def test_what_several_places_share_is_shown_in_each(self) -> None:

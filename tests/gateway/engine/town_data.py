@@ -183,7 +183,11 @@ def federated(
             else:
                 execution.receive(request.fetch, read(request, answer_of(request, sent)))
     projection = Projection(graph.api_schema, document, operation, conditions)
-    return written(projection.project(execution.data, execution.errors)), execution.errors, sent
+    return (
+        written(projection.project(execution.data, execution.errors, repeats=execution.repeats)),
+        execution.errors,
+        sent,
+    )
 
 
 def whole(graph: Supergraph, text: str, variables: Json | None = None) -> Json | None:

@@ -50,6 +50,7 @@ from graphql import (
     validate,
 )
 
+from gateway.engine.access import Access
 from gateway.engine.execution import Execution, Request
 from gateway.engine.normalise import condition_variables
 from gateway.engine.planner import NoResolvablePath, plan_operation
@@ -57,6 +58,7 @@ from gateway.engine.projection import Projection
 from gateway.engine.supergraph import Supergraph, load_supergraph
 from gateway.operations import only_introspection
 from tests.gateway.engine.parts import Part
+from tests.gateway.engine.rights import Rights, Stated
 from tests.gateway.engine.wire import read, written
 
 Json = dict[str, Any]
@@ -103,7 +105,8 @@ class World:
     """The data and its two servers. `labels` are the labels of @override(label:) that hold. With `faults`, some leaves
     that nothing else depends on fail, the same in both forms. `away` are rows that a subgraph cannot find, each as
     "subgraph Type number": of those the whole knows nothing. `plain` data has nulls in the last row of a type only, and no
-    list is empty."""
+    list is empty. `stated` is who may see what, beside what the subgraphs say; `granted` what the caller holds. A subgraph that
+    is asked for what the caller may not see refuses, unless it is a key."""
 
     subgraphs: Mapping[str, str]
     sdl: str
@@ -113,15 +116,19 @@ class World:
     away: frozenset[str] = frozenset()
     plain: bool = False
     lost: bool = False
+    stated: Stated = field(default_factory=dict)
+    granted: frozenset[str] = frozenset()
     sent: list[tuple[str, Json]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.supergraph: Supergraph = load_supergraph(self.sdl)
         self.parts = {name: Part(name, sdl) for name, sdl in self.subgraphs.items()}
+        self.access = Access(self.supergraph)
+        self.may(self.granted)
         self._values: dict[tuple[Row, str, str], Any] = {}
         self._found: dict[tuple[str, str], list[GraphQLField]] = {}
-        self._identifying = self._keys()
+        self.identifying = self._keys()
         self._gone = self._losable() if self.lost else {}
         if self.lost:
             self.away = frozenset(f"{part} {type_} {LOST}" for part, type_ in self._gone.values())
@@ -137,6 +144,14 @@ class World:
             if label is not None and label not in self.labels and source in self.parts
         }
 
+    def may(self, granted: frozenset[str]) -> None:
+        """Ask from now on for a caller who holds this."""
+        told: dict[tuple[str, str | None], list[list[list[str]]]] = {}
+        for stated in (self.stated, *(part.stated for part in self.parts.values())):
+            for place, asked in stated.items():
+                told[place] = told.get(place, []) + asked
+        self.rights = Rights(self, told, granted)
+
     # -- the data
 
     def value(self, row: Row, name: str, arguments: Json) -> Any:
@@ -147,14 +162,14 @@ class World:
         known = (row, name, text)
         if known not in self._values:
             chance = random.Random(f"{self.seed} {row.type} {row.number} {name} {text}")
-            types = [found.type for found in self._definitions(row.type, name)]
+            types = [found.type for found in self.definitions(row.type, name)]
             self._values[known] = self._draw(chance, types, row, name, text)
         return self._values[known]
 
     def _draw(self, chance: random.Random, types: list[Any], row: Row, name: str, text: str) -> Any:
         if row.number == LOST and (row.type, name) in self._gone:
             return None
-        certain = any(isinstance(t, GraphQLNonNull) for t in types) or (row.type, name) in self._identifying
+        certain = any(isinstance(t, GraphQLNonNull) for t in types) or (row.type, name) in self.identifying
         if self.faults and chance.random() < 0.06 and self._may_fail(row.type, name.partition(".")[0]):
             return GraphQLError(f"{row.type}.{name} fails")
         types = [t.of_type if isinstance(t, GraphQLNonNull) else t for t in types]
@@ -177,7 +192,7 @@ class World:
         kind = chance.choice(possible)
         if kind in self.supergraph.roots.values():
             return Row(kind, 0)  # there is one of it
-        told_apart = (row.type, name) in self._identifying
+        told_apart = (row.type, name) in self.identifying
         return Row(kind, row.number if told_apart else chance.randrange(ROWS))
 
     def _losable(self) -> dict[tuple[str, str], tuple[str, str]]:
@@ -193,27 +208,27 @@ class World:
             for part in holders:
                 own = [(name, field) for field in declared.fields if self._only_in(part, name, field)]
                 held = [(name, field) for field in declared.fields if part.field(name, field)]
-                keyed = [place for place in held if place in self._identifying]
+                keyed = [place for place in held if place in self.identifying]
                 if len(own) + len(keyed) == len(held) and own:
                     found |= dict.fromkeys(own, (part.name, name))
         return found
 
     def _only_in(self, part: Part, name: str, field: str) -> bool:
         holders = [other for other, _ in self._holders(name, field)]
-        return holders == [part] and (name, field) not in self._identifying and self._may_fail(name, field)
+        return holders == [part] and (name, field) not in self.identifying and self._may_fail(name, field)
 
     def _may_fail(self, type_name: str, name: str) -> bool:
         """Whether a field can fail without a subgraph and the whole differing rightly in what else is null then: nothing
         needs it, and its nullability is the same everywhere."""
         needed = any(re.search(rf"\b{name}\b", print_ast(s)) for p in self.parts.values() for s in p.field_sets)
-        types = {str(found.type) for found in self._definitions(type_name, name)}
+        types = {str(found.type) for found in self.definitions(type_name, name)}
         return not needed and len(types) == 1 and (self._uniform or not types.pop().endswith("!"))
 
     @cached_property
     def _uniform(self) -> bool:
         """Whether nullability is the same everywhere: then a null takes the same with it, whoever says it."""
         return all(
-            len({str(found.type) for found in self._definitions(name, field)}) == 1
+            len({str(found.type) for found in self.definitions(name, field)}) == 1
             for name, declared in self.supergraph.types.items()
             if declared.kind == "object"
             for field in declared.fields
@@ -225,7 +240,7 @@ class World:
             return chance.choice(sorted(shared)) if shared else None
         kind = types[0].name
         if kind == "Int":
-            return row.number if (row.type, name) in self._identifying else chance.randrange(100)
+            return row.number if (row.type, name) in self.identifying else chance.randrange(100)
         if kind == "Float":
             return chance.randrange(100) / 4
         if kind == "Boolean":
@@ -259,7 +274,7 @@ class World:
         """The object types that a value of a type can be anywhere."""
         return sorted(self.supergraph.possible(name)) if name in self.supergraph.types else []
 
-    def _definitions(self, type_name: str, name: str) -> list[GraphQLField]:
+    def definitions(self, type_name: str, name: str) -> list[GraphQLField]:
         """Every subgraph's definition of a field, by way of interface objects too."""
         known = self._found.get((type_name, name))
         if known is None:
@@ -280,7 +295,7 @@ class World:
         """The object types that a field's value can have in every subgraph that resolves it."""
         shared: set[str] | None = None
         for part, found in self._holders(type_name, name):
-            if (type_name, name) in part.external and (type_name, name) not in self._identifying:
+            if (type_name, name) in part.external and (type_name, name) not in self.identifying:
                 continue
             kind = get_named_type(found.type)
             if isinstance(kind, GraphQLUnionType | GraphQLInterfaceType):
@@ -314,6 +329,8 @@ class World:
             rows[at] = row
             above = [rows[at[:n]] for n in range(len(at) - 1, -1, -1) if at[:n] in rows]
             arguments |= self._told(row, info.field_name, above)
+            if self.rights.denies(row.type, info.field_name):
+                raise GraphQLError("The caller may not see this.")
             if row.type == "Mutation":
                 calls.append(f"{info.field_name} {_shown(arguments)}")
             return self.value(row, info.field_name, arguments)
@@ -422,7 +439,7 @@ class World:
                 return False
             if name == "__typename":
                 continue
-            definition = self._definitions(row.type, name)[0]
+            definition = self.definitions(row.type, name)[0]
             true = self.value(row, name, get_argument_values(definition, item))
             if item.selection_set is not None:
                 if not self._holds(sent[name], true, item.selection_set):
@@ -433,6 +450,9 @@ class World:
 
     def _resolved(self, part: Part, held: Held, type_: GraphQLObjectType, name: str, arguments: Json) -> Any:
         place = (type_.name, name)
+        seen = (held.row.type, name)
+        if self.rights.denies(*seen) and seen not in self.identifying:
+            raise Strict(f"{part.name} was asked for {seen}, which the caller may not see")
         if (part.name, *place) in self._overridden:
             raise Strict(f"{part.name} gave up {type_.name}.{name}")
         own = [fields for fields, _ in part.keys.get(type_.name, ())]
@@ -455,21 +475,26 @@ class World:
         operation = get_operation_ast(document)
         assert operation is not None
         conditions = self.conditions(document, operation, variables)
+        denials = self.rights.denials(self.access, document, operation)
         try:
-            plan = plan_operation(self.supergraph, document, operation, conditions, self.labels)
+            plan = plan_operation(self.supergraph, document, operation, conditions, self.labels, denials=denials)
         except NoResolvablePath as error:
             return None, [{"message": f"no plan: {error}"}], ""
         execution = Execution(plan, variables)
         while not execution.done:
             for request in execution.ready():
                 execution.receive(request.fetch, read(request, self.serve(request)))
-        projection = Projection(self.supergraph.api_schema, document, operation, conditions)
+        projection = Projection(self.supergraph.api_schema, document, operation, conditions, denials=denials)
         if projection.introspects:
             meta = execute_sync(
                 self.supergraph.api_schema, only_introspection(document, operation), variable_values=variables
             )
             execution.data.update(meta.data or {})
-        return written(projection.project(execution.data, execution.errors)), execution.errors, str(plan)
+        return (
+            written(projection.project(execution.data, execution.errors, repeats=execution.repeats)),
+            execution.errors,
+            str(plan),
+        )
 
     def conditions(
         self, document: DocumentNode, operation: OperationDefinitionNode, variables: Json

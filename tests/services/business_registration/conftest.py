@@ -9,10 +9,11 @@ import pytest
 from services.business_registration.service import service
 from services.kit import database
 from services.kit.testing.client import Client
-from services.kit.testing.database import copied, rolled_back, url_of
+from services.kit.testing.database import Template, app_url, copied, rolled_back
 
 OWNER = ("business:read", "business:register")
 OFFICER = ("business:read", "business:read-all")
+AT_THE_COUNTER = {"realm_access": {"roles": ["counter_officer"]}}
 Json = dict[str, Any]
 
 APPLICATION = "id status legalType name sector partners submittedAt address { street city province postalCode }"
@@ -64,13 +65,13 @@ class Owner:
 
 
 @pytest.fixture(scope="session")
-def template_name(template_of: Callable[[str], str]) -> str:
+def template_name(template_of: Callable[[str], Template]) -> Template:
     return template_of(service.name)
 
 
 @pytest.fixture
-async def client(postgres_url: str, template_name: str) -> AsyncIterator[Client]:
-    async with rolled_back(url_of(postgres_url, template_name)) as db:
+async def client(postgres_url: str, template_name: Template) -> AsyncIterator[Client]:
+    async with rolled_back(app_url(postgres_url, template_name)) as db:
         yield Client(service, db)
 
 
@@ -80,7 +81,7 @@ async def owner(client: Client) -> Owner:
 
 
 @pytest.fixture
-async def shared(postgres_url: str, template_name: str, request: pytest.FixtureRequest) -> AsyncIterator[Client]:
+async def shared(postgres_url: str, template_name: Template, request: pytest.FixtureRequest) -> AsyncIterator[Client]:
     """A database of its own with real, concurrent transactions."""
     async with copied(postgres_url, template_name, request.node.name) as url:
         db = database.connect(url, "test", pool_size=8)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from services.kit.testing.client import Client
-from tests.services.business_registration.conftest import DRAFT, Owner, draft_input
+from tests.services.business_registration.conftest import DRAFT, OWNER, Owner, draft_input
 
 REVISE = """mutation ($input: ReviseApplicationInput!) { reviseApplication(input: $input) { __typename
     ... on Application { id name sector } ... on Refused { code field message { en fr } } } }"""
@@ -78,9 +78,7 @@ class TestDraft:
         assert await owner.client.events() == []
 
     async def test_a_wrong_type_is_a_fault_of_the_request(self, client: Client) -> None:
-        answer = await client.run(
-            DRAFT, "business:register", variables={"input": draft_input(legalType="GUILD", sector=72.5)}
-        )
+        answer = await client.run(DRAFT, *OWNER, variables={"input": draft_input(legalType="GUILD", sector=72.5)})
         assert answer.status in (200, 400)
         assert answer.codes[0] == "BAD_USER_INPUT"
 

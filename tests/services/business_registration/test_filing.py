@@ -7,7 +7,7 @@ from sqlalchemy import text
 from stdnum import luhn
 
 from services.kit.testing.client import Client
-from tests.services.business_registration.conftest import SUBMIT, Owner
+from tests.services.business_registration.conftest import AT_THE_COUNTER, OFFICER, SUBMIT, Owner
 
 BUSINESS = (
     """query ($n: ID!) { business(businessNumber: $n) { legalName status address { city } programs { state } } }"""
@@ -86,12 +86,12 @@ class TestNames:
 
 
 class TestRaces:
-    async def test_of_a_hundred_identical_names_at_the_same_moment_one_is_registered(self, shared: Client) -> None:
-        owners = [Owner(shared, name) for name in ("owner", "citizen", "officer", "inspector") * 25]
+    async def test_of_many_identical_names_at_the_same_moment_one_is_registered(self, shared: Client) -> None:
+        owners = [Owner(shared, name) for name in ("owner", "citizen", "officer", "inspector") * 10]
         drafts = [await o.draft(name="Zephyr Lantern Bakery Inc.", legalType="NAMED_CORPORATION") for o in owners]
         answers = await asyncio.gather(*(o.submit(d["id"]) for o, d in zip(owners, drafts, strict=True)))
         outcomes = sorted(a.get("code") or a["__typename"] for a in answers)
-        assert outcomes == ["Application", *["NAME_TAKEN"] * 99]
+        assert outcomes == ["Application", *["NAME_TAKEN"] * 39]
         assert len(await shared.events("business.registered.v1")) == 1
 
     async def test_one_draft_submitted_many_times_at_once_is_filed_once(self, shared: Client) -> None:
@@ -162,7 +162,7 @@ class TestSight:
         public = await client.run(BUSINESS, variables={"n": number})
         stranger = await client.run(BUSINESS, "business:read", username="citizen", variables={"n": number})
         officer = await client.run(
-            BUSINESS, "business:read", "business:read-all", username="officer", variables={"n": number}
+            BUSINESS, *OFFICER, username="officer", variables={"n": number}, claims=AT_THE_COUNTER
         )
         assert public.data["business"]["legalName"] == "Zephyr Lantern Bakery"
         assert public.codes == ["UNAUTHENTICATED", "UNAUTHENTICATED"]

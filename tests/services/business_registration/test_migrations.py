@@ -5,14 +5,13 @@ from secrets import token_hex
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from services.business_registration.service import service
-from services.kit import database, migrate
+from services.kit import database, migrate, privileges
 from services.kit.testing import tokens
 from services.kit.testing.client import Client
-from services.kit.testing.database import copied
+from services.kit.testing.database import Template, copied, migrator_url
 from tests.services.business_registration.conftest import Owner
 
 OWNER = tokens.subject_of("owner")
@@ -48,9 +47,10 @@ ROWS = (
 @pytest.fixture
 async def register(postgres_url: str) -> AsyncIterator[Client]:
     """The service started on the first release's data."""
-    async with copied(postgres_url, "template0", f"first_{token_hex(4)}") as url:
-        engine = create_async_engine(url, poolclass=NullPool)
+    async with copied(postgres_url, Template("template0", service.name), f"first_{token_hex(4)}") as url:
+        engine = database.engine(migrator_url(url), poolclass=NullPool)
         async with engine.begin() as connection:
+            await connection.run_sync(privileges.become_owner, service.name)
             await connection.run_sync(migrate.upgrade_connection, service.name, "0001")
             for row in ROWS:
                 await connection.execute(text(row))

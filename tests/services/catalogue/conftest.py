@@ -10,7 +10,7 @@ from services.catalogue.loading import Loaded, load
 from services.catalogue.service import service
 from services.kit.database import Database, connect
 from services.kit.testing.client import Client
-from services.kit.testing.database import copied, rolled_back, url_of
+from services.kit.testing.database import Template, app_url, copied, rolled_back
 
 FILE = """code = "river"
 name = { en = "River", fr = "Rivière" }
@@ -42,14 +42,14 @@ lines = ["Fish line", "Boat line"]
 
 
 @pytest.fixture(scope="session")
-def template_name(template_of: Callable[[str], str]) -> str:
+def template_name(template_of: Callable[[str], Template]) -> Template:
     return template_of(service.name)
 
 
 @pytest.fixture
-async def database(postgres_url: str, template_name: str) -> AsyncIterator[Database]:
+async def database(postgres_url: str, template_name: Template) -> AsyncIterator[Database]:
     """Migrated and empty."""
-    async with rolled_back(url_of(postgres_url, template_name)) as db:
+    async with rolled_back(app_url(postgres_url, template_name)) as db:
         yield db
 
 
@@ -61,7 +61,7 @@ async def client(database: Database) -> Client:
 
 
 @pytest.fixture
-async def unseeded(postgres_url: str, template_name: str, request: pytest.FixtureRequest) -> AsyncIterator[Client]:
+async def unseeded(postgres_url: str, template_name: Template, request: pytest.FixtureRequest) -> AsyncIterator[Client]:
     """An empty database of its own with real, concurrent transactions."""
     async with copied(postgres_url, template_name, request.node.name) as url:
         db = connect(url, "test", pool_size=8)

@@ -11,14 +11,18 @@ from sqlmodel import select
 from services.catalogue.models import ONTARIO, MeasuredResult
 from services.catalogue.publishing import EDIT
 from services.kit.testing.client import Answer, Client
-from services.kit.testing.tokens import subject_of
+from services.kit.testing.tokens import second_factor, subject_of, works_for
 
+MINISTRY = "consumer-commercial-relations"
+Json = dict[str, Any]
 PUBLISH = """mutation ($input: PublishMeasureInput!) { publishMeasure(input: $input) { __typename
     ... on ServiceStandard { standard: code results { month line value volume target met } }
     ... on Refused { code field message { en fr } } } }"""
 
 
-async def publish(client: Client, *scopes: str, language: str = "en", **changes: Any) -> Answer:
+async def publish(
+    client: Client, *scopes: str, language: str = "en", claims: Json | None = None, **changes: Any
+) -> Answer:
     given = {
         "standardCode": "registration-decided",
         "month": "2024-02-01",
@@ -28,7 +32,12 @@ async def publish(client: Client, *scopes: str, language: str = "en", **changes:
         **changes,
     }
     return await client.run(
-        PUBLISH, *(scopes or (EDIT,)), username="administrator", language=language, variables={"input": given}
+        PUBLISH,
+        *(scopes or (EDIT,)),
+        username="administrator",
+        language=language,
+        variables={"input": given},
+        claims={**works_for(MINISTRY), **(second_factor() if claims is None else claims)},
     )
 
 
@@ -72,6 +81,35 @@ class TestRights:
     async def test_another_right_is_not_enough(self, client: Client, scope: str) -> None:
         answer = await publish(client, scope)
         assert (answer.codes, await kept(client)) == (["FORBIDDEN"], [])
+
+    @pytest.mark.parametrize(
+        "claims", [{"acr": "1"}, second_factor(331), {"acr": "2"}], ids=["password", "old", "no time"]
+    )
+    async def test_it_takes_a_second_factor_just_shown(self, client: Client, claims: Json) -> None:
+        answer = await publish(client, claims=claims)
+        assert (answer.codes, await kept(client)) == (["STEP_UP_REQUIRED"], [])
+        assert answer.errors[0]["extensions"]["maxAge"] == 300
+
+    @pytest.mark.parametrize(
+        "groups",
+        [None, [], ["/business-economic-development/labour"], ["/business-economic-development"], [f"/{MINISTRY}"]],
+        ids=str,
+    )
+    async def test_no_ministry_publishes_what_another_has_achieved(
+        self, client: Client, groups: list[str] | None
+    ) -> None:
+        answer = await publish(client, claims={**second_factor(), "groups": groups})
+        refused = answer.data["publishMeasure"]
+        assert (refused["code"], refused["field"]) == ("OTHERS_STANDARD", "standardCode")
+        assert "registration-decided" in refused["message"]["en"] and "registration-decided" in refused["message"]["fr"]
+        assert await kept(client) == []
+
+    async def test_who_works_for_two_ministries_publishes_for_both(self, client: Client) -> None:
+        claims = {**second_factor(), **works_for("labour", MINISTRY)}
+        for standard in ("registration-decided", "account-opened"):
+            answer = await publish(client, claims=claims, standardCode=standard)
+            assert answer.data["publishMeasure"]["standard"] == standard
+        assert {row.standard_code for row in await kept(client)} == {"registration-decided", "account-opened"}
 
 
 class TestRefusals:

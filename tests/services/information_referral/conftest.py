@@ -1,30 +1,35 @@
 """The directory in process, with the services that ship, rolled back after each test."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from services.information_referral.service import service
 from services.kit.testing.client import Client
-from services.kit.testing.database import rolled_back, url_of
+from services.kit.testing.database import Template, app_url, rolled_back, seeded
 
 
 @pytest.fixture(scope="session")
-def template_name(template_of: Callable[[str], str]) -> str:
+def template_name(template_of: Callable[[str], Template]) -> Template:
     return template_of(service.name)
 
 
 @pytest.fixture
-async def empty(postgres_url: str, template_name: str) -> AsyncIterator[Client]:
+async def empty(postgres_url: str, template_name: Template) -> AsyncIterator[Client]:
     """A directory without any record."""
-    async with rolled_back(url_of(postgres_url, template_name)) as db:
+    async with rolled_back(app_url(postgres_url, template_name)) as db:
         yield Client(service, db)
 
 
-@pytest.fixture
-async def client(empty: Client) -> Client:
+@pytest.fixture(scope="session")
+def opened(postgres_url: str, template_name: Template) -> Template:
     """The directory as it opens."""
-    for seed in service.seeds:
-        async with empty.database.transaction() as db:
-            await seed(db)
-    return empty
+    return asyncio.run(seeded(postgres_url, template_name, service.seeds))
+
+
+@pytest.fixture
+async def client(postgres_url: str, opened: Template) -> AsyncIterator[Client]:
+    """The directory as it opens."""
+    async with rolled_back(app_url(postgres_url, opened)) as db:
+        yield Client(service, db)

@@ -299,6 +299,7 @@ class TestReferences:
             await client.entities(selection, wanted[0], scopes=("business:read",))
         with client.statements() as many:
             answer = await client.entities(selection, *wanted, scopes=("business:read",))
+        assert answer.errors == []
         assert [len(entity["helpNearby"]) for entity in answer.data["_entities"]] == [3] * 5
         assert one.count == many.count == 3, many.texts
 

@@ -1,7 +1,7 @@
 """Inspections in process, on a real database: rolled back after each test, or a copy of its own for races."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from secrets import token_hex
@@ -10,13 +10,12 @@ from typing import Any
 import orjson
 import pytest
 
-from services.inspections import business_days
 from services.inspections.service import service
-from services.kit import database
+from services.kit import business_days, database
 from services.kit.database import Database
 from services.kit.testing import tokens
 from services.kit.testing.client import Answer, Client
-from services.kit.testing.database import copied, rolled_back, template, url_of
+from services.kit.testing.database import Template, app_url, copied, rolled_back, seeded
 
 Json = dict[str, Any]
 BUSINESS = "700000015"
@@ -47,6 +46,7 @@ class Person:
     username: str
     scopes: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
+    signed_in_s: int = 0  # ago
 
     async def run(self, text: str, language: str = "en", **variables: Any) -> Answer:
         """An operation's whole answer."""
@@ -61,6 +61,7 @@ class Person:
                 username=self.username,
                 audience=self.client.audience,
                 realm_access={"roles": list(self.roles)},
+                **({} if self.roles == ("citizen",) else tokens.second_factor(self.signed_in_s)),
             )
             headers["authorization"] = f"Bearer {access}"
         return await self.client.post(body, headers)
@@ -119,9 +120,18 @@ class Cast:
         return self.person("colleague", "inspection:read", "inspection:conduct", roles=("inspector",))
 
     @property
+    def lead(self) -> Person:
+        """Inspects, and answers for others' inspections."""
+        scopes = ("inspection:read", "inspection:conduct", "inspection:review")
+        return self.person("lead", *scopes, roles=("inspector", "reviewer"))
+
+    @property
+    def reviewer(self) -> Person:
+        return self.person("reviewer", "inspection:read", "inspection:review", roles=("reviewer",))
+
+    @property
     def administrator(self) -> Person:
-        scopes = ("inspection:read", "inspection:review")
-        return self.person("administrator", *scopes, roles=("ministry_administrator",))
+        return self.person("administrator", "inspection:read", roles=("ministry_administrator",))
 
     async def hears(self, **changes: Any) -> None:
         """The registry announces a business, and the service's own handler takes it."""
@@ -151,7 +161,7 @@ class Cast:
         recorded = await self.recorded(*findings, number=number, **changes)
         assert recorded["__typename"] == "Inspection", recorded
         change = {"number": recorded["number"], "version": recorded["version"], "decision": "APPROVED"}
-        return await self.administrator.does("reviewInspection", **change)
+        return await self.reviewer.does("reviewInspection", **change)
 
 
 def registered(**changes: Any) -> Json:
@@ -187,14 +197,19 @@ async def seed(db: Database) -> None:
 
 
 @pytest.fixture(scope="session")
-def template_name(postgres_url: str) -> str:
-    return asyncio.run(template(postgres_url, service.name))
+def template_name(template_of: Callable[[str], Template]) -> Template:
+    return template_of(service.name)
+
+
+@pytest.fixture(scope="session")
+def opened(postgres_url: str, template_name: Template) -> Template:
+    """As the service is after its start."""
+    return asyncio.run(seeded(postgres_url, template_name, service.seeds))
 
 
 @pytest.fixture
-async def client(postgres_url: str, template_name: str) -> AsyncIterator[Client]:
-    async with rolled_back(url_of(postgres_url, template_name)) as db:
-        await seed(db)
+async def client(postgres_url: str, opened: Template) -> AsyncIterator[Client]:
+    async with rolled_back(app_url(postgres_url, opened)) as db:
         yield Client(service, db)
 
 
@@ -204,12 +219,11 @@ async def cast(client: Client) -> Cast:
 
 
 @pytest.fixture
-async def shared(postgres_url: str, template_name: str) -> AsyncIterator[Cast]:
+async def shared(postgres_url: str, opened: Template) -> AsyncIterator[Cast]:
     """A database of its own with real, concurrent transactions."""
-    async with copied(postgres_url, template_name, token_hex(4)) as url:
+    async with copied(postgres_url, opened, token_hex(4)) as url:
         db = database.connect(url, "test", pool_size=8)
         try:
-            await seed(db)
             yield Cast(Client(service, db))
         finally:
             await db.close()

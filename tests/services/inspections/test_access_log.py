@@ -32,7 +32,7 @@ async def planned(cast: Cast) -> Json:
 
 
 class TestReading:
-    @pytest.mark.parametrize("reader", ["inspector", "administrator"])
+    @pytest.mark.parametrize("reader", ["inspector", "reviewer", "administrator"])
     @pytest.mark.parametrize(
         "selection", ["inspections { edges { cursor } }", "complianceProfile { standing }", "riskScore { score }"]
     )
@@ -56,10 +56,15 @@ class TestReading:
         await cast.owner.entities("complianceProfile { standing } riskScore { score }", BUSINESS, **FACTS)
         assert await logged(cast.client) == []
 
-    async def test_what_is_refused_or_not_there_is_not_logged(self, cast: Cast) -> None:
+    async def test_what_is_refused_is_logged_as_that(self, cast: Cast) -> None:
         first = await planned(cast)
         await cast.citizen.reads(first["number"])
         await cast.citizen.entities("complianceProfile { standing }", BUSINESS)
+        assert await logged(cast.client) == [entry("REFUSED", "citizen")] * 2
+
+    async def test_what_is_not_there_is_not_logged(self, cast: Cast) -> None:
+        await planned(cast)
+        await cast.citizen.reads("IN-1")
         await cast.inspector.reads("IN-1")
         await cast.inspector.entities("complianceProfile { standing }", "700000023")
         assert await logged(cast.client) == []
@@ -80,9 +85,9 @@ class TestChanging:
         for who, act, given in (
             ("inspector", "startInspection", {}),
             ("inspector", "recordFindings", {"findings": [finding()], "firstContact": DUTIES}),
-            ("administrator", "reviewInspection", {"decision": "APPROVED"}),
+            ("reviewer", "reviewInspection", {"decision": "APPROVED"}),
             ("inspector", "confirmCorrection", {"item": "FP-08"}),
-            ("administrator", "closeInspection", {}),
+            ("reviewer", "closeInspection", {}),
         ):
             version = len(log) + 1
             done = await getattr(cast, who).does(act, number=number, version=version, **given)
@@ -106,6 +111,6 @@ class TestChanging:
         first = await planned(cast)
         refused = await cast.inspector.does("startInspection", number=first["number"], version=7)
         assert refused["code"] == "OUTDATED_VERSION"
-        early = await cast.administrator.does("closeInspection", number=first["number"], version=1)
+        early = await cast.reviewer.does("closeInspection", number=first["number"], version=1)
         assert early["code"] == "NOT_IN_THIS_STATE"
         assert await logged(cast.client) == []

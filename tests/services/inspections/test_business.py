@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from services.inspections import business_days, risk
+from services.inspections import risk
 from services.inspections.severity import Severity
+from services.kit import business_days
 from tests.services.inspections.conftest import BUSINESS, DUTIES, Cast, Json, finding, on_the_spot
 
 FACTS = {"sector": "72", "registeredAt": "2026-03-02T15:00:00+00:00"}
@@ -42,7 +43,7 @@ class TestStatements:
                 firstContact=DUTIES,
             )
             given = {"number": planned, "version": recorded["version"], "decision": "APPROVED"}
-            await cast.administrator.does("reviewInspection", **given)
+            await cast.reviewer.does("reviewInspection", **given)
         counts = []
         for few in (numbers[:2], numbers):
             with cast.client.statements() as seen:

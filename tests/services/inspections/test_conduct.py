@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from services.inspections import business_days
+from services.kit import business_days
 from tests.services.inspections.conftest import DUTIES, Cast, Json, finding, mutation_of, on_the_spot
 
 YESTERDAY = (business_days.today() - timedelta(days=1)).isoformat()
@@ -85,13 +85,13 @@ class TestAReview:
     async def test_that_sends_back_needs_a_reason(self, cast: Cast) -> None:
         recorded = await cast.recorded()
         given = {"number": recorded["number"], "version": recorded["version"], "decision": "SENT_BACK"}
-        refused = await cast.administrator.does("reviewInspection", **given)
+        refused = await cast.reviewer.does("reviewInspection", **given)
         assert (refused["code"], refused["field"]) == ("REASON_NEEDED", "comment")
 
     async def test_of_an_unknown_decision_is_bad_input(self, cast: Cast) -> None:
         recorded = await cast.recorded()
         given = {"number": recorded["number"], "version": recorded["version"], "decision": "MAYBE"}
-        answer = await cast.administrator.run(mutation_of("reviewInspection"), input=given)
+        answer = await cast.reviewer.run(mutation_of("reviewInspection"), input=given)
         assert answer.status < 500
         assert answer.errors
 
@@ -100,7 +100,7 @@ class TestClosing:
     async def test_waits_for_every_correction(self, cast: Cast) -> None:
         reviewed = await cast.reviewed(finding("FP-08"), finding("FP-02"))
         number, version = reviewed["number"], reviewed["version"]
-        refused = await cast.administrator.does("closeInspection", number=number, version=version)
+        refused = await cast.reviewer.does("closeInspection", number=number, version=version)
         assert refused["code"] == "OPEN_FINDINGS"
         assert " 2. " in refused["message"]["fr"]
 
@@ -115,4 +115,4 @@ class TestClosing:
     async def test_what_was_corrected_on_the_spot_is_not_waited_for(self, cast: Cast) -> None:
         reviewed = await cast.reviewed(on_the_spot("FP-08"))
         given = {"number": reviewed["number"], "version": reviewed["version"]}
-        assert (await cast.administrator.does("closeInspection", **given))["status"] == "CLOSED"
+        assert (await cast.reviewer.does("closeInspection", **given))["status"] == "CLOSED"

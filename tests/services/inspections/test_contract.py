@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 from graphql import DocumentNode, FieldNode, OperationDefinitionNode, parse
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.inspections.service import service
 from services.kit import migrate
-from services.kit.testing.database import url_of
+from services.kit.database import engine as engine_of
+from services.kit.testing.database import Template, app_url
 
 OPERATIONS = sorted((Path(__file__).parents[3] / "contracts" / "operations").glob("Inspections*.graphql"))
 
@@ -25,8 +25,8 @@ def root_fields(document: DocumentNode) -> set[str]:
 
 
 class TestTheMigration:
-    async def test_makes_the_tables_that_the_code_has(self, postgres_url: str, template_name: str) -> None:
-        engine = create_async_engine(url_of(postgres_url, template_name))
+    async def test_makes_the_tables_that_the_code_has(self, postgres_url: str, template_name: Template) -> None:
+        engine = engine_of(app_url(postgres_url, template_name))
         try:
             async with engine.connect() as connection:
                 assert await connection.run_sync(migrate.differences, service.name) == []

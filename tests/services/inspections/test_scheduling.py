@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.inspections import business_days
 from services.inspections.checklists import FOLDER, read_checklist
 from services.inspections.scheduling import first_visit_rules
 from services.inspections.service import service
+from services.kit import business_days
 from services.kit.inbox import Worker, take
 from services.kit.testing import tokens
 from tests.services.inspections.conftest import BUSINESS, Cast, Json, mutation_of, registered, working_day
@@ -159,10 +159,25 @@ class TestAPlannedVisit:
     async def test_may_be_assigned_to_an_inspector_whom_it_then_waits_for(self, cast: Cast) -> None:
         await cast.hears()
         mine = await cast.inspector.does("scheduleInspection", **plan())
-        theirs = await cast.inspector.does("scheduleInspection", **plan(inspector="somebody"))
+        theirs = await cast.lead.does("scheduleInspection", **plan(inspector="somebody"))
         given = {"number": theirs["number"], "version": 1}
         assert mine["__typename"] == "Inspection"
         assert (await cast.inspector.does("startInspection", **given))["code"] == "ANOTHER_INSPECTOR"
+
+    async def test_is_given_to_a_colleague_by_who_answers_for_others_alone(self, cast: Cast) -> None:
+        await cast.hears()
+        refused = await cast.inspector.run(mutation_of("scheduleInspection"), input=plan(inspector="colleague"))
+        (error,) = refused.errors
+        assert (error["extensions"]["code"], error["extensions"]["field"]) == ("FORBIDDEN", "inspector")
+        assert "inspector" in error["extensions"]["text"]["en"] != error["extensions"]["text"]["fr"]
+        assert len(await cast.client.events("inspection.scheduled.v1")) == 1  # the first visit's own
+        own = await cast.inspector.does("scheduleInspection", **plan(inspector=tokens.subject_of("inspector")))
+        assert own["inspector"] == tokens.subject_of("inspector")
+
+    async def test_is_never_given_to_the_owner_of_the_business(self, cast: Cast) -> None:
+        await cast.hears()
+        refused = await cast.lead.does("scheduleInspection", **plan(inspector=tokens.subject_of("owner")))
+        assert (refused["code"], refused["field"]) == ("OWN_BUSINESS", "inspector")
 
     @pytest.mark.parametrize(
         ("change", "code", "field"),

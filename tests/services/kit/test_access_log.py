@@ -16,9 +16,10 @@ from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel, col, select
 
 from services.kit import database
-from services.kit.access_log import AccessLog
+from services.kit.access_log import AccessLog, Act
 from services.kit.caller import Caller
-from services.kit.database import Database, Db
+from services.kit.context import Context
+from services.kit.database import Database, Db, connect
 from services.kit.events import Event
 from services.kit.feed import Feed
 from services.kit.inputs import Input
@@ -26,10 +27,13 @@ from services.kit.refusals import Refusal
 from services.kit.service import Service
 from services.kit.testing import tokens
 from services.kit.testing.client import Answer, Client
+from services.kit.testing.database import as_owner
+from services.kit.testing.database import url_of as beside
 from services.kit.view import GraphQLView
-from tests.services.kit.conftest import Json, count, stuck_statements, until
+from tests.services.kit.conftest import Json, count, create, stuck_statements, until, url_of
 
-CATEGORY = "letters"
+CATEGORY, PURPOSE = "application", "registration-counter"
+OFFICE: Json = {"realm_access": {"roles": ["counter_officer"]}}  # a clerk's
 READ, WRITE = "letters:read", "letters:write"
 CLERK, ANN = tokens.subject_of("clerk"), tokens.subject_of("ann")
 LETTERS = "query ($ids: [ID!]) { letters(ids: $ids) { id body } }"
@@ -123,8 +127,7 @@ async def letter_changed(db: Db, log: AccessLog, feed: Feed, id: strawberry.ID) 
 @pytest.fixture
 async def office(db: Database) -> Client:
     """The service with three letters: two of Ann's, one of Bob's."""
-    async with db.engine.begin() as connection:
-        await connection.run_sync(Row.metadata.create_all)
+    await create(url_of(db), Row.metadata)
     await keep(db, l0="ann", l1="ann", l2="bob")
     SENT.clear()
     return Client(service, db)
@@ -143,12 +146,13 @@ async def entries(db: Database) -> list[Json]:
 
 
 async def clerk(office: Client, query: str = LETTERS, **variables: Any) -> Answer:
-    return await office.run(query, READ, WRITE, username="clerk", variables=variables)
+    return await office.run(query, READ, WRITE, username="clerk", variables=variables, claims=OFFICE)
 
 
 def headers(username: str = "clerk", **more: str) -> dict[str, str]:
-    access = tokens.token(READ, WRITE, username=username, audience="letters")
-    return {"content-type": "application/json", "authorization": f"Bearer {access}", **more}
+    access = tokens.token(READ, WRITE, username=username, audience="letters", **OFFICE)
+    given = {"content-type": "application/json", "authorization": f"Bearer {access}", "onedoor-purpose": PURPOSE}
+    return {**given, **more}
 
 
 def soon(after_s: float = 5) -> str:
@@ -159,8 +163,8 @@ def soon(after_s: float = 5) -> str:
 @asynccontextmanager
 async def held_back(db: Database) -> AsyncIterator[None]:
     """Nobody can add an entry while the block lasts."""
-    async with db.transaction() as other:
-        await other.execute(text("LOCK TABLE access_entry IN SHARE MODE"))
+    async with as_owner(url_of(db)) as owner:
+        await owner.execute(text("LOCK TABLE access_entry IN SHARE MODE"))
         yield
 
 
@@ -192,7 +196,7 @@ class TestAnEntry:
         }
         (entry,) = await entries(office.database)
         assert (entry["actor"], entry["act"], entry["subject"], entry["category"]) == (CLERK, "READ", ANN, CATEGORY)
-        assert (entry["request_id"], entry["purpose"]) == ("a-request", "")
+        assert (entry["request_id"], entry["purpose"]) == ("a-request", PURPOSE)
         assert abs((datetime.now(UTC) - entry["at"]).total_seconds()) < 60
         assert entry["id"].version == 7
 
@@ -202,7 +206,7 @@ class TestAnEntry:
 
     async def test_is_left_by_entities_too(self, office: Client) -> None:
         given = [{"__typename": "Letter", "id": id} for id in ("l0", "l2", "none")]
-        await office.entities("... on Letter { id }", *given, scopes=(READ,), username="clerk")
+        await office.entities("... on Letter { id }", *given, scopes=(READ,), username="clerk", claims=OFFICE)
         assert len(await entries(office.database)) == 2
 
     async def test_is_not_left_by_ones_own_and_costs_them_nothing(self, office: Client) -> None:
@@ -212,7 +216,7 @@ class TestAnEntry:
         assert await entries(office.database) == []
 
     async def test_is_not_left_where_nothing_was_shown(self, office: Client) -> None:
-        assert (await office.run(LETTERS, WRITE, username="clerk")).codes == ["FORBIDDEN"]
+        assert (await office.run(LETTERS, WRITE, username="clerk", claims=OFFICE)).codes == ["FORBIDDEN"]
         assert (await office.run(LETTERS)).codes == ["UNAUTHENTICATED"]
         assert (await clerk(office, ids=["none"])).data == {"letters": []}
         assert await entries(office.database) == []
@@ -241,6 +245,22 @@ class TestAnEntry:
             assert not asking.done()
         assert len((await asking).data["letters"]) == 3
         assert len(await entries(office.database)) == 2
+
+    async def test_says_in_which_office_by_which_operation_for_whom_and_of_which_business(self, db: Database) -> None:
+        log = AccessLog(
+            Caller(CLERK, roles=frozenset({"citizen", "counter_officer"})),
+            Context("r", "0f", "f", purpose=PURPOSE, recipients=("information_referral",)),
+        )
+        for business in ("700000015", "700000023", "700000015"):
+            log.note(ANN, CATEGORY, business)
+        async with db.transaction() as inside:
+            await log.write(inside, Act.READ, "f")
+        found = await entries(db)
+        assert [entry["business"] for entry in found] == ["700000015", "700000023"]
+        for entry in found:
+            said = [entry[name] for name in ("authority", "role", "operation", "recipients")]
+            assert said == ["self", "counter_officer", "0f", ["information_referral"]]
+            assert entry["shown_after"] == entry["at"]
 
 
 class TestMany:
@@ -310,7 +330,9 @@ class TestALogThatCannotBeWritten:
     @pytest.mark.parametrize("language", ["en", "fr"])
     async def test_shows_nothing_and_says_so(self, office: Client, impatient: Database, language: str) -> None:
         async with held_back(office.database):
-            answer = await Client(service, impatient).run(LETTERS, READ, username="clerk", language=language)
+            answer = await Client(service, impatient).run(
+                LETTERS, READ, username="clerk", language=language, claims=OFFICE
+            )
         assert (answer.codes, answer.data) == (["SERVICE_UNAVAILABLE"], None)
         assert {"en": "Try again", "fr": "Réessayez"}[language] in answer.errors[0]["message"]
         assert not any(word in str(answer.body) for word in ("Dear", "INSERT", "access_entry", ANN))
@@ -349,8 +371,8 @@ class TestALogThatCannotBeWritten:
         assert (answer.codes, answer.data) == (["SERVICE_UNAVAILABLE"], None)
 
     async def test_because_it_is_not_there_shows_nothing_of_that(self, office: Client) -> None:
-        async with office.database.transaction() as inside:
-            await inside.execute(text("ALTER TABLE access_entry RENAME TO lost"))
+        async with as_owner(url_of(office.database)) as owner:
+            await owner.execute(text("ALTER TABLE access_entry RENAME TO lost"))
         answer = await clerk(office)
         assert (answer.codes, answer.data) == (["INTERNAL_FAULT"], None)
         assert "access_entry" not in str(answer.body)
@@ -376,7 +398,7 @@ class TestAMutation:
         answer = await clerk(office, ANSWER, input={"id": "l2", "body": ""})
         assert answer.data["answerLetter"]["code"] == "UNANSWERABLE"
         assert await entries(office.database) == []
-        assert (await office.run(LETTERS, READ, username="bob")).data["letters"][2]["body"] == "Dear bob"
+        assert (await clerk(office)).data["letters"][2]["body"] == "Dear bob"
 
     async def test_whose_entry_cannot_be_written_changes_nothing(self, office: Client, impatient: Database) -> None:
         async with held_back(office.database):
@@ -445,7 +467,7 @@ class TestASubscription:
 
 
 class TestTheTable:
-    @pytest.mark.parametrize(
+    CHANGES = pytest.mark.parametrize(
         "change",
         [
             "UPDATE access_entry SET actor = 'nobody'",
@@ -458,15 +480,30 @@ class TestTheTable:
         ],
         ids=["update", "update of nothing", "delete", "truncate", "upsert"],
     )
-    async def test_refuses_every_change_even_by_its_owner(self, office: Client, change: str) -> None:
+
+    @CHANGES
+    async def test_gives_its_service_the_right_to_none(self, office: Client, change: str) -> None:
+        await clerk(office)
+        before = await entries(office.database)
+        with pytest.raises(DBAPIError, match="permission denied for table access_entry"):
+            async with office.database.transaction() as inside:
+                await inside.execute(text(change))
+        assert await entries(office.database) == before
+
+    @CHANGES
+    async def test_refuses_every_change_even_by_a_superuser(
+        self, office: Client, postgres_url: str, change: str
+    ) -> None:
         """Whatever the session plays: as a replica it would pass by an ordinary trigger."""
         await clerk(office)
         before = await entries(office.database)
+        server = connect(beside(postgres_url, office.database.engine.url.database or ""), "test", pool_size=1)
         for role in ("origin", "replica"):
-            with pytest.raises(DBAPIError, match="access entries are never changed or deleted"):
-                async with office.database.transaction() as inside:
+            with pytest.raises(DBAPIError, match=r"access_entry is (never changed or deleted|kept until the day)"):
+                async with server.transaction() as inside:
                     await inside.execute(text(f"SET LOCAL session_replication_role = {role}"))
                     await inside.execute(text(change))
+        await server.close()
         assert await entries(office.database) == before
 
     async def test_is_closed_to_the_session_that_queries_read_on(self, office: Client) -> None:

@@ -15,6 +15,7 @@ from prometheus_client import REGISTRY
 from sqlmodel import select
 
 from services.kit import bus, inbox
+from services.kit.broker import STREAM, subject_of
 from services.kit.bus import Bus, Relay
 from services.kit.database import Database, Db
 from services.kit.events import Event, Outbox
@@ -91,7 +92,7 @@ async def client(nats_url: str) -> AsyncIterator[Nats]:
 
 async def published(client: Nats, event: type[Event], expected: int) -> list[dict[str, Any]]:
     """The envelopes that the stream holds of an event type, in the stream's order."""
-    subscription = await client.jetstream().pull_subscribe(bus.subject_of(event.type), stream=bus.STREAM)
+    subscription = await client.jetstream().pull_subscribe(subject_of(event.type), stream=STREAM)
     messages = await subscription.fetch(expected, timeout=5)
     await subscription.unsubscribe()
     return [orjson.loads(message.data) for message in messages]
@@ -163,7 +164,7 @@ class TestFromCommitToHandler:
         async with started(heard, db, nats_url) as running:
             await until(lambda: connected(running))
             for body in (b"\xff\x00", b"[]", b"{}", b'{"specversion":"1.0"}'):
-                await client.jetstream().publish(bus.subject_of(froze.type), body)
+                await client.jetstream().publish(subject_of(froze.type), body)
             await announce(db, froze, ("erie", 1))
             await until(lambda: finished(db, 5))
         async with db.transaction() as inside:

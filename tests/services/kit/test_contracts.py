@@ -5,7 +5,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from services.kit.contracts import EventsDisagree, asyncapi, event_schemas
+from services.kit.broker import OF_AUDITS
+from services.kit.contracts import OF_THE_GATEWAY, EventsDisagree, asyncapi, event_schemas
 from services.kit.database import Db
 from services.kit.events import Event
 from services.kit.service import Service
@@ -39,7 +40,7 @@ def hearing(event: type[Event], name: str = "roads") -> Service:
 class TestEventSchemas:
     def test_are_those_of_the_emitting_services(self) -> None:
         schemas = event_schemas([emitting()])
-        assert list(schemas) == [KIND]
+        assert set(schemas) == {KIND, *OF_AUDITS}
         jsonschema.Draft202012Validator.check_schema(schemas[KIND])
         assert set(schemas[KIND]["properties"]) == {"lake", "thicknessCm", "note"}
 
@@ -51,7 +52,7 @@ class TestEventSchemas:
         assert event_schemas([hearing(Read), emitting()]) == event_schemas([emitting()])
 
     def test_come_from_the_consumer_for_what_comes_from_outside(self) -> None:
-        assert list(event_schemas([hearing(Froze)])) == [KIND]
+        assert set(event_schemas([hearing(Froze)])) == {KIND, *OF_AUDITS}
 
     def test_are_the_same_text_every_time(self) -> None:
         assert str(event_schemas([emitting()])) == str(event_schemas([emitting()]))
@@ -92,8 +93,26 @@ class TestTheAsyncApiDocument:
         document = asyncapi([emitting(), hearing(Froze)])
         assert document["asyncapi"].startswith("3.")
         assert document["channels"][KIND]["address"] == f"events.{KIND}"
-        actions = {name: operation["action"] for name, operation in document["operations"].items()}
+        actions = {name: o["action"] for name, o in document["operations"].items() if name.endswith(KIND)}
         assert actions == {f"lakes.send.{KIND}": "send", f"roads.receive.{KIND}": "receive"}
+
+    def test_says_that_every_service_tells_of_its_audit_and_keeps_the_heads_of_others(self) -> None:
+        operations = asyncapi([emitting(), hearing(Froze)])["operations"]
+        assert {name for name in operations if name.endswith(tuple(OF_AUDITS))} == {
+            f"{service}.{act}"
+            for service in ("lakes", "roads")
+            for act in ("send.access.logged.v1", "send.audit.head.v1", "receive.audit.head.v1")
+        }
+
+    def test_says_what_the_gateway_sends_to_all(self) -> None:
+        kind = "session.ended.v1"
+        document = asyncapi([emitting(), hearing(Froze)], OF_THE_GATEWAY)
+        acts = {name for name in document["operations"] if name.endswith(kind)}
+        assert acts == {
+            *(f"{name}.receive.{kind}" for name in ("gateway", "lakes", "roads")),
+            f"gateway.send.{kind}",
+        }
+        assert document["components"]["messages"][kind]["payload"]["properties"]["type"] == {"const": kind}
 
     def test_refers_to_nothing_that_it_does_not_hold(self) -> None:
         document = asyncapi([emitting(), hearing(Froze)])

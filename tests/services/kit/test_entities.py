@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from services.kit.entities import Entity, check
+from services.kit.policies import NO_GUARD
 from services.kit.testing.client import Client
 from tests.services.kit.conftest import issue
 
@@ -127,4 +128,4 @@ class TestADeclaration:
             name: str
 
         with pytest.raises(TypeError, match="classmethod find"):
-            check(Entity(Castle, ("name",), None, "Castle"))
+            check(Entity(Castle, ("name",), NO_GUARD, "Castle"))

@@ -30,6 +30,10 @@ class TestTheCatalogue:
     def test_french_punctuation_stands_as_french_wants_it(self, fault: faults.Fault) -> None:
         assert not re.search(r"\w[:!?](?!\w)|'", fault.words.fr)
 
+    def test_gives_for_a_code_that_several_have_the_one_that_is_declared_first(self) -> None:
+        assert faults.CATALOGUE["BAD_USER_INPUT"] is faults.BAD_USER_INPUT
+        assert faults.CATALOGUE.keys() == {fault.code for fault in ALL}
+
 
 class TestAnError:
     def test_speaks_the_language_of_the_request_and_carries_both(self) -> None:

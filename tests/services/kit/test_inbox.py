@@ -15,7 +15,7 @@ from services.kit.database import Database, Db
 from services.kit.events import Event
 from services.kit.inbox import PAUSES_S, TRIES, Inbox, Worker, take
 from services.kit.service import Handler
-from tests.services.kit.conftest import count, running, until
+from tests.services.kit.conftest import count, declare, running, until
 
 
 class LakeFroze(Event, type="lake.froze.v1", subject="lake"):
@@ -46,8 +46,7 @@ class Ministry:
 
 @pytest.fixture
 async def ministry(db: Database) -> Ministry:
-    async with db.transaction() as inside:
-        await inside.execute(text("CREATE TABLE handled (lake text, n int, at serial)"))
+    await declare(db, "CREATE TABLE handled (lake text, n int, at serial)")
     return Ministry(db)
 
 

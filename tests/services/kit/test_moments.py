@@ -29,7 +29,8 @@ class TestMoments:
     @pytest.mark.parametrize(
         "value",
         ["", "yesterday", "2026-11-25", "2026-11-25T14:30:00", "2026-11-25T25:00:00Z", "2026-11-25T10:00:00+99:00",
-         "0000-01-01T00:00:00Z", "2026-11-25 14:30:00Z", "٢٠٢٦-١١-٢٥T10:00:00Z", "\x00", 5, None, []],
+         "0000-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00",
+         "2026-11-25 14:30:00Z", "٢٠٢٦-١١-٢٥T10:00:00Z", "\x00", 5, None, []],
     )  # fmt: skip
     def test_a_moment_without_an_offset_and_other_forms_are_refused(self, value: object) -> None:
         with pytest.raises(GraphQLError, match="its offset"):

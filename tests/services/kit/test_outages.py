@@ -7,9 +7,8 @@ import asyncio
 import multiprocessing
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,6 @@ from faststream.nats import NatsMessage
 from sqlalchemy import text
 from sqlmodel import select
 
-from clusters.local import nats
-from clusters.local.processes import free_port
 from services.kit import bus, database
 from services.kit.bus import Bus
 from services.kit.database import Database, Db
@@ -27,7 +24,7 @@ from services.kit.events import Event, Outbox
 from services.kit.feed import Feed
 from services.kit.inbox import Inbox
 from services.kit.service import Handler, Service
-from tests.services.kit.conftest import until
+from tests.services.kit.conftest import Broker, declare, killed, until
 
 EACH = 15
 LAKES = ("erie", "huron", "ontario")
@@ -39,32 +36,6 @@ class LakeFroze(Event, type="lake.froze.v1", subject="lake"):
 
     lake: str
     n: int
-
-
-class Broker:
-    """A NATS server that can be killed and started again on its data and its port."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self.port = folder, free_port()
-        self.start()
-
-    def start(self) -> None:
-        self._server = nats.start(self._folder / "data", self.port, self._folder / "nats.log")
-        self.url = self._server.url
-
-    def kill(self) -> None:
-        self._server.process.kill()
-        self._server.process.wait()
-
-    def stop(self) -> None:
-        self._server.stop()
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    started = Broker(tmp_path)
-    yield started
-    started.stop()
 
 
 def listening() -> Service:
@@ -81,8 +52,7 @@ def listening() -> Service:
 
 @pytest.fixture
 async def lakes(db: Database) -> Database:
-    async with db.transaction() as inside:
-        await inside.execute(text("CREATE TABLE heard (lake text, n int, at serial)"))
+    await declare(db, "CREATE TABLE heard (lake text, n int, at serial)")
     return db
 
 
@@ -204,12 +174,6 @@ def dies_at(place: str, url: str, nats_url: str) -> None:
 
     bus.IDLE_S = 0.05
     asyncio.run(run())
-
-
-async def killed(process: BaseProcess) -> None:
-    process.start()
-    await asyncio.to_thread(process.join, 60)
-    assert process.exitcode == -signal.SIGKILL
 
 
 @pytest.mark.stack

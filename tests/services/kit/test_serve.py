@@ -14,7 +14,7 @@ from services.kit.serve import Parts, application
 from services.kit.service import Service
 from services.kit.settings import Issuer, Mode, Settings
 from services.kit.testing.client import Client
-from tests.services.kit.conftest import count, issue, until
+from tests.services.kit.conftest import count, declare, issue, until
 from tests.services.sample_service.service import service as sample
 
 
@@ -71,11 +71,12 @@ class TestARunningService:
 
         @service.seed
         async def seed(inside: Db) -> None:
-            await inside.execute(text("CREATE TABLE IF NOT EXISTS seeded (n int)"))
+            await inside.execute(text("INSERT INTO seeded SELECT 1 WHERE NOT EXISTS (SELECT FROM seeded)"))
 
+        await declare(db, "CREATE TABLE seeded (n int)")
         for _ in range(2):
             async with running(service, url):
-                assert await count(db, "seeded") == 0
+                assert await count(db, "seeded") == 1
 
     async def test_is_ready_without_nats_and_keys_and_says_so(self, url: str) -> None:
         async with running(sample, url) as parts:

@@ -8,6 +8,10 @@ ENV = {
     "WATER_PERMITS_DATABASE_URL": "postgresql://a:b@c:5/d",
     "NATS_URL": "nats://127.0.0.1:4222",
     "ISSUER_URL": "http://127.0.0.1:8080/realms/onedoor/",
+    "GATEWAY_KEYS": "/keys/gateway.json",
+    "AUDIT_KEYS": "/keys/audit.json",
+    "GRANT_KEYS": "/keys/grants.json",
+    "SUBGRAPH_URL_WATER_PERMITS": "http://water.test/graphql",
 }
 
 
@@ -21,6 +25,13 @@ class TestServiceSettings:
 
     def test_are_those_of_production_when_nobody_says(self) -> None:
         assert service_settings("water_permits", ENV).mode is Mode.PRODUCTION
+
+    @pytest.mark.parametrize("mode", ["local", "test"])
+    def test_let_anybody_call_outside_production_where_no_keys_are_set(self, mode: str) -> None:
+        env = {name: text for name, text in ENV.items() if name not in ("GATEWAY_KEYS", "SUBGRAPH_URL_WATER_PERMITS")}
+        assert service_settings("water_permits", {**env, "ONEDOOR_MODE": mode}).gateway_keys is None
+        with pytest.raises(SettingMissing, match="SUBGRAPH_URL_WATER_PERMITS"):
+            service_settings("water_permits", {**env, "ONEDOOR_MODE": mode, "GATEWAY_KEYS": "k"})
 
     @pytest.mark.parametrize("variable", list(ENV))
     @pytest.mark.parametrize("value", [None, "", "  "])

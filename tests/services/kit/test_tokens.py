@@ -15,7 +15,7 @@ from joserfc.jwk import KeySet, OKPKey, RSAKey
 
 from services.kit.settings import Issuer
 from services.kit.testing import tokens
-from services.kit.tokens import Keys, TokenRefused, Verifier, bearer, http_source
+from services.kit.tokens import DPOP, Keys, TokenRefused, Verifier, credentials, http_source
 
 AUDIENCE = "water-permits"
 RSA = RSAKey.generate_key(2048, {"kid": "rsa", "use": "sig", "alg": "RS256"})
@@ -62,6 +62,40 @@ class TestAValidToken:
         assert claims.scopes == {"water:read", "water:issue"}
         assert claims.roles == {"officer"}
 
+    async def test_says_how_and_when_the_person_signed_in_and_to_which_key_it_is_bound(self) -> None:
+        token = tokens.token(audience=AUDIENCE, acr="2", auth_time=1_700_000_000, cnf={"jkt": "thumb"})
+        claims = await tokens.verifier(AUDIENCE).verify(token, DPOP)
+        assert (claims.assurance, claims.authenticated_at, claims.key) == ("2", 1_700_000_000.0, "thumb")
+
+    @pytest.mark.parametrize("kind", ["Bearer", "DPoP", None])
+    async def test_that_is_bound_may_say_so_by_its_type(self, kind: str | None) -> None:
+        """Keycloak 26.4 does."""
+        token = tokens.token(audience=AUDIENCE, typ=kind, cnf={"jkt": "thumb"})
+        assert (await tokens.verifier(AUDIENCE).verify(token, DPOP)).key == "thumb"
+
+    @pytest.mark.parametrize("odd", [{"auth_time": "soon"}, {"cnf": "thumb"}, {"cnf": []}])
+    async def test_with_odd_claims_says_nothing_by_them(self, odd: dict[str, Any]) -> None:
+        claims = await tokens.verifier(AUDIENCE).verify(tokens.token(audience=AUDIENCE, **odd))
+        assert (claims.authenticated_at, claims.key) == (0.0, "")
+
+    async def test_says_for_which_ministries_the_person_works(self) -> None:
+        groups = ["/justice/attorney-general", "/a-cluster/attorney-general", "/education/education"]
+        claims = await tokens.verifier(AUDIENCE).verify(tokens.token(audience=AUDIENCE, groups=groups))
+        assert claims.ministries == {"attorney-general", "education"}
+
+    @pytest.mark.parametrize(
+        "groups",
+        [
+            *(None, [], ["/education"], ["education"], ["education/education"], ["/"], [""], ["//education"]),
+            *(["/education/"], ["/education/education/"], ["/education/education/office"], ["/education/education\n"]),
+            *(["/education/Education"], ["/education/éducation"], ["/education/ education"], ["/a/~/education"]),
+        ],
+        ids=ascii,
+    )
+    async def test_whose_groups_are_no_ministries_names_none(self, groups: list[str] | None) -> None:
+        claims = await tokens.verifier(AUDIENCE).verify(tokens.token(audience=AUDIENCE, groups=groups))
+        assert claims.ministries == frozenset()
+
     async def test_may_name_one_audience_as_a_text(self) -> None:
         assert await tokens.verifier(AUDIENCE).verify(tokens.token(aud=AUDIENCE))
 
@@ -106,9 +140,18 @@ class TestARefusedToken:
             ({"aud": "water-permits-too"}, "audience"),
             ({"typ": "ID"}, "token type"),
             ({"typ": "Refresh"}, "token type"),
+            ({"typ": "DPoP"}, "token type"),
+            ({"typ": "ID", "cnf": {"jkt": "thumb"}}, "token type"),
             ({"sub": None}, "subject"),
             ({"sub": ""}, "subject"),
             ({"sub": 7}, "subject"),
+            ({"groups": "/justice/attorney-general"}, "groups"),
+            ({"groups": {"/justice/attorney-general": True}}, "groups"),
+            ({"groups": ["/justice/attorney-general", 7]}, "groups"),
+            ({"groups": [["/justice/attorney-general"]]}, "groups"),
+            ({"groups": True}, "groups"),
+            ({"groups": 0}, "groups"),
+            ({"groups": ""}, "groups"),
         ],
     )
     async def test_has_a_claim_that_does_not_hold_here(self, changes: dict[str, Any], reason: str) -> None:
@@ -126,6 +169,13 @@ class TestARefusedToken:
         verifier = Verifier(Issuer(tokens.URL, tokens.URL), AUDIENCE, Keys(Source(RSA)))
         with pytest.raises(TokenRefused, match="algorithm"):
             await verifier.verify(f"{signing}.{mac}")
+
+    async def test_is_bound_to_a_key_and_comes_as_a_plain_one(self) -> None:
+        assert await refused(tokens.token(audience=AUDIENCE, cnf={"jkt": "thumb"})) == "bound to a key"
+
+    async def test_is_plain_and_comes_as_one_that_is_bound_to_a_key(self) -> None:
+        with pytest.raises(TokenRefused, match="bound to no key"):
+            await tokens.verifier(AUDIENCE).verify(tokens.token(audience=AUDIENCE), DPOP)
 
     async def test_is_forged_by_changing_its_payload(self) -> None:
         head, _, signature = tokens.token(audience=AUDIENCE).split(".")
@@ -164,16 +214,19 @@ class TestARefusedToken:
 class TestTheAuthorizationHeader:
     @pytest.mark.parametrize("header", [None, "", "  "])
     def test_is_absent_for_the_public(self, header: str | None) -> None:
-        assert bearer(header) is None
+        assert credentials(header) is None
 
     @pytest.mark.parametrize("header", ["Bearer abc", "bearer abc", "BEARER  abc "])
     def test_carries_a_token(self, header: str) -> None:
-        assert bearer(header) == "abc"
+        assert credentials(header) == ("bearer", "abc")
 
-    @pytest.mark.parametrize("header", ["Basic abc", "Bearer", "Bearer ", "abc"])
+    def test_says_that_a_token_is_bound_to_a_key(self) -> None:
+        assert credentials("DPoP abc") == ("dpop", "abc")
+
+    @pytest.mark.parametrize("header", ["Basic abc", "Bearer", "Bearer ", "abc", "DPoP", "DPoP\tabc"])
     def test_of_another_form_is_refused(self, header: str) -> None:
         with pytest.raises(TokenRefused):
-            bearer(header)
+            credentials(header)
 
 
 class TestKeys:

@@ -5,13 +5,17 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import pytest
 from sqlalchemy import text
 
-from services.kit import view
+from services.kit import hanging_up, view
 from services.kit.database import Database
+from services.kit.ended_sessions import SessionEnded
+from services.kit.feed import Feed
+from services.kit.service import Service
 from services.kit.testing import tokens
 from services.kit.testing.client import Answer, Client
 from tests.services.kit.conftest import ISSUE, count, issue, stuck_statements, until
@@ -99,7 +103,7 @@ class TestAClientThatLeaves:
     async def test_ends_the_work_that_was_done_for_it(
         self, client: Client, body: bytes, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(view, "WATCHED_AFTER_S", 0.01)
+        monkeypatch.setattr(hanging_up, "WATCHED_AFTER_S", 0.01)
         db = client.database
         async with stuck(db):
             asked = asyncio.create_task(client.post(body, headers(), listens_s=0.2))
@@ -185,6 +189,48 @@ async def posted(client: Client, pieces: list[bytes]) -> dict[str, Any]:
     raw = [(name.encode(), value.encode()) for name, value in headers().items()]
     await client._view({"type": "http", "method": "POST", "path": "/graphql", "headers": raw}, receive, send)
     return sent[0]
+
+
+clock = Service("clock")
+
+
+@clock.query()
+async def hour() -> int:
+    """A schema needs a query."""
+    return 12
+
+
+@clock.subscription()
+async def ticks(feed: Feed) -> AsyncIterator[int]:
+    """One tick, and then a silence without end."""
+    yield 1
+    await asyncio.Event().wait()
+
+
+class TestAStream:
+    async def streamed(self, db: Database, session: str, listens_s: float) -> str:
+        """What somebody heard whose own session is `mine` when a session ended."""
+        client = Client(clock, db)
+        verifier = client._view._verifier
+        assert verifier is not None
+        token = tokens.token(audience="clock", sid="mine")
+        given = {"content-type": "application/json", "authorization": f"Bearer {token}"}
+        heard = asyncio.create_task(client.post(asking("subscription { ticks }"), given, listens_s=listens_s))
+
+        async def listened_to() -> bool:
+            return bool(verifier.ended._listening)
+
+        await until(listened_to)
+        verifier.ended.end(SessionEnded(uuid4(), session, "", time.time()))
+        return str((await heard).body["stream"])
+
+    async def test_ends_with_its_session_by_name(self, db: Database) -> None:
+        stream = await self.streamed(db, "mine", listens_s=30)
+        assert stream.count("SESSION_ENDED") == 1
+        assert stream.endswith("event: complete\ndata:\n\n")
+
+    async def test_goes_on_when_another_session_ends(self, db: Database) -> None:
+        assert "SESSION_ENDED" not in await self.streamed(db, "other", listens_s=0.2)
 
 
 class TestTheRequestId:

@@ -1,7 +1,7 @@
 // Hive Gateway: de-duplication of requests in flight off; what services hear of a caller is passed on.
 import { defineConfig } from "@graphql-hive/gateway";
 
-const PASSED_ON = ["authorization", "accept-language", "x-request-id", "onedoor-deadline"];
+const PASSED_ON = ["authorization", "accept-language", "x-request-id", "onedoor-deadline", "onedoor-purpose", "onedoor-authority"];
 
 export const gatewayConfig = defineConfig({
   inboundInflightRequestDeduplication: false,

@@ -3,10 +3,11 @@
 from datetime import timedelta
 from uuid import uuid4
 
-from services.business_registration.models import LegalType, now
+from services.business_registration.models import LegalType
 from services.business_registration.names.candidates import MOST, candidates
 from services.business_registration.names.decision import NameOutcome, decide
 from services.business_registration.naming import records
+from services.kit.columns import now
 from services.kit.testing.client import Client
 
 ASKED = "Beaver Granite Ember Laluli Menuiserie Ltd."

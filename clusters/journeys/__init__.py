@@ -1,0 +1,1 @@
+"""What people do through the one door, as steps that are checked while they run."""
