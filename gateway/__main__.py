@@ -20,7 +20,7 @@ from gateway.reload import Reloader
 from gateway.settings import Settings, gateway_settings
 from gateway.subgraphs import Addressless
 from gateway.websocket import WebSocketProtocol
-from services.kit import logs, production, tracing
+from services.kit import http_server, logs, production, tracing
 from services.kit.language import spoken
 from services.kit.settings import Mode, SettingMissing
 
@@ -99,21 +99,15 @@ def serve(settings: Settings | None = None) -> None:
         sys.exit(f"gateway: {error}")
     except (SupergraphRefused, OSError, ValueError) as error:
         sys.exit(spoken(f"gateway: {error}", f"gateway\u00a0: rien à servir; la raison, en anglais\u00a0: {error}"))
-    config = uvicorn.Config(
+    config = http_server.configured(
         application(gateway),
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
+        settings.host,
+        settings.port,
         http=Connection,
         ws=WebSocketProtocol,
         ws_max_size=settings.limits.body_bytes,
         ws_per_message_deflate=False,  # a context for each of thousands of idle sockets
-        log_config=None,
-        access_log=False,
-        server_header=False,
         date_header=False,
-        proxy_headers=False,  # nothing here reads the caller's address, so no forwarded one can be spoofed
-        timeout_keep_alive=75,  # above what proxies (60 s) and clients keep one for: who asks last is not met by our hanging up
         timeout_graceful_shutdown=math.ceil(settings.deadline_s) + 1,  # the slowest request still gets its answer
     )
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -121,10 +115,7 @@ def serve(settings: Settings | None = None) -> None:
     sys.setswitchinterval(0.001)  # seconds that work on a thread may hold others up
     if certificate := settings.certificate:
         config.ssl_context_factory = lambda *_: certificate.context
-    server = _Server(config, gateway)
-    server.run(sockets)
-    if not server.started:
-        sys.exit(3)
+    http_server.run(_Server(config, gateway), sockets)
 
 
 def _strict_settings() -> Settings:

@@ -27,7 +27,7 @@ from gateway.engine.supergraph import load_supergraph
 from gateway.settings import Settings, gateway_settings
 from gateway.signing import Signer, new_id
 from gateway.subgraphs import FAULTS, address_of
-from services.kit import faults, logs, tls
+from services.kit import faults, http_server, logs, tls
 from services.kit.context import Context, unsigned
 from services.kit.language import negotiate, request_language, spoken
 from services.kit.settings import Mode, SettingMissing, required
@@ -153,4 +153,4 @@ def serve(env: Mapping[str, str] = os.environ) -> None:
     subgraphs = load_supergraph(settings.supergraph.read_text(encoding="utf-8")).subgraphs.values()
     addresses = {subgraph.name: address_of(settings, subgraph.name, subgraph.url) for subgraph in subgraphs}
     app = application(settings, addresses, Signer(settings.signing_keys))
-    uvicorn.run(app, host=settings.host, port=settings.port, loop="uvloop", log_config=None, access_log=False)
+    http_server.run(uvicorn.Server(http_server.configured(app, settings.host, settings.port)))

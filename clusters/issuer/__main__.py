@@ -9,7 +9,7 @@ import uvicorn
 from clusters.access import GATEWAY, access
 from clusters.issuer.app import create_app
 from clusters.issuer.clients import public_keys
-from services.kit import logs
+from services.kit import http_server, logs
 from services.kit.language import spoken
 from services.kit.settings import Mode, SettingMissing, issuer, mode, number
 
@@ -35,22 +35,10 @@ def main() -> None:
     except (OSError, ValueError) as unreadable:
         sys.exit(f"issuer: CLIENT_KEYS: {unreadable}")
     logs.configure("issuer", os.environ.get("LOG_LEVEL", "INFO"))
-    config = uvicorn.Config(
-        create_app(url, access(gateway=gateway), keys=keys),
-        host=os.environ.get("HOST", "127.0.0.1"),
-        port=port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=3,
-    )
-    server = uvicorn.Server(config)
-    server.run()
-    if not server.started:
-        sys.exit(3)
+    app = create_app(url, access(gateway=gateway), keys=keys)
+    host = os.environ.get("HOST", "127.0.0.1")
+    config = http_server.configured(app, host, port, ws="none", timeout_graceful_shutdown=3)
+    http_server.run(uvicorn.Server(config))
 
 
 if __name__ == "__main__":

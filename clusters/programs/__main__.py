@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from clusters.programs.answering import USER, Programs
 from clusters.programs.behaviour import BehaviourRefused, Behaviours
-from services.kit import logs
+from services.kit import http_server, logs
 from services.kit.broker import sign_in
 from services.kit.bus import end
 from services.kit.language import Words, negotiate, spoken
@@ -97,21 +97,10 @@ def main() -> None:
     except SettingMissing as missing:
         sys.exit(f"programs: {missing}")
     logs.configure("programs", os.environ.get("LOG_LEVEL", "INFO"))
-    config = uvicorn.Config(
-        application(Programs(url, Behaviours(), signed_in)),
-        host=os.environ.get("HOST", "127.0.0.1"),
-        port=port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=3,
-    )
-    server = uvicorn.Server(config)
-    server.run()
-    if not server.started:
-        sys.exit(3)
+    app = application(Programs(url, Behaviours(), signed_in))
+    host = os.environ.get("HOST", "127.0.0.1")
+    config = http_server.configured(app, host, port, ws="none", timeout_graceful_shutdown=3)
+    http_server.run(uvicorn.Server(config))
 
 
 if __name__ == "__main__":

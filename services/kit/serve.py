@@ -20,7 +20,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.kit import database, faults, gate, logs, migrate, privileges, production, sweeping, tls, tracing
+from services.kit import (
+    database,
+    faults,
+    gate,
+    http_server,
+    logs,
+    migrate,
+    privileges,
+    production,
+    sweeping,
+    tls,
+    tracing,
+)
 from services.kit.audit.announcing import Announcer
 from services.kit.audit.sealer import Sealer
 from services.kit.broker import sign_in
@@ -202,24 +214,10 @@ def run(name: str) -> None:
         sys.exit(1)
     if traced:
         parts.database.trace()
-    config = uvicorn.Config(
-        application(parts),
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # nothing here reads the caller's address
-        timeout_graceful_shutdown=10,
-    )
+    config = http_server.configured(application(parts), settings.host, settings.port, timeout_graceful_shutdown=10)
     if certificate:
         config.ssl_context_factory = lambda *_: certificate.context
-    server = _Server(config, parts)
-    server.run()
-    if not server.started:
-        sys.exit(3)
+    http_server.run(_Server(config, parts))
 
 
 def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> None:

@@ -1,0 +1,34 @@
+"""How every HTTP server of the house is set up."""
+
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+
+IDLE_S = (
+    75  # above what proxies (60 s) and clients keep an idle connection for: who asks last is not met by our hanging up
+)
+
+
+def configured(app: Callable[..., Any], host: str, port: int, **further: Any) -> uvicorn.Config:
+    """uvicorn's settings for an ASGI application, with `further` ones of its own: our logs instead of its own, nothing told of
+    the software, and no address believed that a caller could forge."""
+    shared: dict[str, Any] = {
+        "loop": "uvloop",
+        "http": "httptools",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,
+        "timeout_keep_alive": IDLE_S,
+    }
+    return uvicorn.Config(app, host=host, port=port, **shared | further)
+
+
+def run(server: uvicorn.Server, sockets: list[socket.socket] | None = None) -> None:
+    """Serve until told to stop, on `sockets` where they are given. Exits with 3 where it could not start."""
+    server.run(sockets)
+    if not server.started:
+        sys.exit(3)
