@@ -1,5 +1,6 @@
 """How every HTTP server of the house is set up."""
 
+import gc
 import socket
 import sys
 from collections.abc import Callable
@@ -10,6 +11,8 @@ import uvicorn
 IDLE_S = (
     75  # above what proxies (60 s) and clients keep an idle connection for: who asks last is not met by our hanging up
 )
+
+NEW_OBJECTS = 10_000  # before the collector looks at them: at Python's 700 it walks every answer under way, and finds nothing
 
 
 def configured(app: Callable[..., Any], host: str, port: int, **further: Any) -> uvicorn.Config:
@@ -29,6 +32,7 @@ def configured(app: Callable[..., Any], host: str, port: int, **further: Any) ->
 
 def run(server: uvicorn.Server, sockets: list[socket.socket] | None = None) -> None:
     """Serve until told to stop, on `sockets` where they are given. Exits with 3 where it could not start."""
+    gc.set_threshold(NEW_OBJECTS)
     server.run(sockets)
     if not server.started:
         sys.exit(3)

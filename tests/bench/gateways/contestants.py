@@ -20,6 +20,7 @@ PEERS = Path(__file__).parent / "peers"
 ROOT = Path(__file__).parents[3]
 OURS = "One Door"
 COMPILED = "One Door, compiled"  # as its image has it
+PYTHON = os.environ.get("BENCH_PYTHON", sys.executable)
 NODE_MAJOR = 22  # Hive Gateway asks for it
 # What services hear of a caller.
 PASSED_ON = [
@@ -80,7 +81,7 @@ def ours(issuer: str, workers: int = 1, tree: Path = ROOT) -> Command:
             "WORKERS": str(workers),
             "PYTHONPATH": str(tree),
         }
-        return [sys.executable, "-m", "gateway"], env, tree
+        return [PYTHON, "-m", "gateway"], env, tree
 
     return command
 

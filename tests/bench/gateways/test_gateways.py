@@ -1,8 +1,10 @@
 """What one request costs each gateway in processor time: ours, and the best that can be had, in one interleaved run.
 
 The three shapes of `operations.graphql` over four subgraphs that cost next to nothing. Each gateway has its whole pipeline
-on; in-flight de-duplication is off everywhere. A round loads one gateway after the other; the figures are medians of the
-rounds. `HIVE_ROUTER` names the binary of Hive Router, which is then measured too.
+on; in-flight de-duplication is off everywhere, to subgraphs as well. A round loads one gateway after the other; the figures
+are medians of the rounds. `HIVE_ROUTER` names the binary of Hive Router, which is then measured too, `BENCH_PYTHON` the
+interpreter that ours runs on: an image's is built with optimisations that one built by hand may lack. `BENCH_CONNECTIONS` says
+how many requests are under way at once.
 """
 
 import asyncio
@@ -42,7 +44,7 @@ from tests.bench.gateways.contestants import (
 from tests.bench.gateways.subgraphs import FOLDER, NAMES
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
-CONNECTIONS = 4
+CONNECTIONS = int(os.environ.get("BENCH_CONNECTIONS", "4"))
 REQUESTS = {"Heavy": 150, "Small": 800, "Single": 1_200}  # in a round, of one gateway
 WARM_UP = {"Heavy": 300, "Small": 1_500, "Single": 1_500}
 GOALS = {

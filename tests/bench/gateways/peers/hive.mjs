@@ -1,4 +1,4 @@
-// Hive Gateway: de-duplication of requests in flight off; what services hear of a caller is passed on.
+// Hive Gateway: de-duplication of requests in flight off, of clients and to subgraphs; what services hear of a caller is passed on.
 import { defineConfig } from "@graphql-hive/gateway";
 
 const PASSED_ON = ["authorization", "accept-language", "x-request-id", "onedoor-deadline", "onedoor-purpose", "onedoor-authority"];
@@ -15,7 +15,7 @@ export const gatewayConfig = defineConfig({
       return passed;
     },
   },
-  transportEntries: { "*.http": { options: { method: "POST" } } }, // subscriptions too: our services take no other
+  transportEntries: { "*.http": { options: { method: "POST", deduplicateInflightRequests: false } } }, // POST for subscriptions too: our services take no other
   landingPage: false,
   graphiql: false,
   logging: "error",
