@@ -33,7 +33,7 @@ from clusters.topology import SERVICES, SUPERGRAPH
 from gateway.engine.planner import plan_operation
 from gateway.engine.supergraph import load_supergraph
 from services.kit.purposes import purposes
-from tests.bench.gateways.contestants import NODE_MAJOR, PEERS, Command, hive, hive_router, running
+from tests.bench.gateways.contestants import NODE_MAJOR, PEERS, Command, elsewhere, hive, hive_router, running
 from tests.journeys.hostile import OPERATIONS, fitting, operation_of, variable_types
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("province")]
@@ -65,7 +65,8 @@ def routers(open_province: State, proxy: str, tmp_path_factory: pytest.TempPathF
     """The address of our gateway, named "ours", and of each other router, whose calls a proxy signs."""
     env = open_province.environment
     supergraph = tmp_path_factory.mktemp("routers") / "supergraph.graphql"
-    supergraph.write_text(behind(proxy, SUPERGRAPH.read_text(encoding="utf-8")), encoding="utf-8")
+    behind = elsewhere(SUPERGRAPH.read_text(encoding="utf-8"), lambda name: f"{proxy}/{name}")
+    supergraph.write_text(behind, encoding="utf-8")
     commands: dict[str, Command] = {"Hive Gateway": hive()}
     if BINARY:
         commands["Hive Router"] = hive_router(BINARY)
@@ -84,12 +85,6 @@ def proxy(open_province: State, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield f"http://127.0.0.1:{port}"
     finally:
         end(process, SIGTERM, 10)
-
-
-def behind(proxy: str, supergraph: str) -> str:
-    """The supergraph with each subgraph where the proxy takes its calls."""
-    graph = re.compile(r'@join__graph\(name: "(\w+)", url: "[^"]*"\)')
-    return graph.sub(lambda m: f'@join__graph(name: "{m[1]}", url: "{proxy}/{m[1]}")', supergraph)
 
 
 class Asking:

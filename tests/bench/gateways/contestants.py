@@ -1,6 +1,7 @@
 """The gateways that are measured, each started as a process of its own on the same supergraph, and what they cost."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -84,6 +85,12 @@ def ours(issuer: str, workers: int = 1, tree: Path = ROOT) -> Command:
         return [PYTHON, "-m", "gateway"], env, tree
 
     return command
+
+
+def elsewhere(supergraph: str, address: Callable[[str], str]) -> str:
+    """The supergraph with each subgraph at the address that its name gives."""
+    graph = re.compile(r'@join__graph\(name: "(\w+)", url: "[^"]*"\)')
+    return graph.sub(lambda m: f'@join__graph(name: "{m[1]}", url: "{address(m[1])}")', supergraph)
 
 
 def compiled_into(tree: Path) -> bool:

@@ -10,24 +10,14 @@ how many requests are under way at once.
 import asyncio
 import os
 import statistics
-import sys
-import threading
-from collections.abc import Iterator, Sequence
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Sequence
 from pathlib import Path
-from signal import SIGTERM
-from typing import Any
-from urllib.request import urlopen
 
 import orjson
 import pytest
 from graphql import parse, print_ast, separate_operations
 
-from clusters.compose import compose
-from clusters.local.processes import end, free_port, spawn, wait_until
 from gateway.http1 import Origin
-from services.catalogue.cluster_file import SubgraphEntry
 from services.kit.testing import tokens
 from tests.bench.gateways.contestants import (
     COMPILED,
@@ -41,7 +31,7 @@ from tests.bench.gateways.contestants import (
     ours,
     running,
 )
-from tests.bench.gateways.subgraphs import FOLDER, NAMES
+from tests.bench.gateways.subgraphs import FOLDER
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 CONNECTIONS = int(os.environ.get("BENCH_CONNECTIONS", "4"))
@@ -65,51 +55,6 @@ def bodies() -> dict[str, bytes]:
     """The request of each shape."""
     apart = separate_operations(parse((FOLDER / "operations.graphql").read_text()))
     return {name: orjson.dumps({"query": print_ast(document)}) for name, document in apart.items()}
-
-
-@pytest.fixture(scope="module")
-def supergraph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The supergraph of running subgraphs."""
-    folder, port = tmp_path_factory.mktemp("gateways"), free_port()
-    log = folder / "subgraphs.log"
-    server = spawn([sys.executable, "-m", "tests.bench.gateways.subgraphs", str(port)], log, env=dict(os.environ))
-    try:
-        wait_until(partial(_answers, f"http://127.0.0.1:{port}/"), server, "subgraphs", log, patience_s=20)
-        parts = [
-            (
-                SubgraphEntry.model_validate(
-                    {"name": name, "url": f"http://127.0.0.1:{port}/{name}", "owner": "bench"}
-                ),
-                (FOLDER / "subgraphs" / f"{name}.graphql").read_text(),
-            )
-            for name in NAMES
-        ]
-        file = folder / "supergraph.graphql"
-        file.write_text(compose(parts))
-        yield file
-    finally:
-        end(server, SIGTERM, 5)
-
-
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[str]:
-    """The address of an issuer that publishes the test key."""
-    document = orjson.dumps(asyncio.run(tokens.published()))
-
-    class Published(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(document)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Published)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
 
 
 async def load(one: Contestant, body: bytes, headers: bytes, requests: int, connections: int = CONNECTIONS) -> bytes:
@@ -169,14 +114,6 @@ class TestGateways:
 
 def _token(issuer: str) -> str:
     return tokens.token("openid", audience="onedoor", iss=issuer, exp=4_000_000_000)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 def table(figures: Figures, memory: dict[str, float]) -> str:

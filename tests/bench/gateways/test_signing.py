@@ -9,9 +9,8 @@ import pytest
 
 from clusters.keys import PRIVATE, Step, take
 from tests.bench.gateways.contestants import OURS, Command, ours, running
-from tests.bench.gateways.test_gateways import REQUESTS, _token, issuer, measured, supergraph
+from tests.bench.gateways.test_gateways import REQUESTS, _token, measured
 
-__all__ = ["issuer", "supergraph"]
 SIGNING = f"{OURS}, signing"
 pytestmark = pytest.mark.bench
 

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.bench.gateways.contestants import cpu_ns_below, ours, running
-from tests.bench.gateways.test_gateways import _token, bodies, issuer, load, supergraph
+from tests.bench.gateways.test_gateways import _token, bodies, load
 
-__all__ = ["issuer", "supergraph"]
 ROUNDS, REQUESTS, CONNECTIONS = 5, 2_000, 128
 GOAL = 1.8
 pytestmark = pytest.mark.bench
