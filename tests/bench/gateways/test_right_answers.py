@@ -42,7 +42,7 @@ SUPERGRAPHS = int(os.environ.get("BENCH_SUPERGRAPHS", "10"))
 OPERATIONS = int(os.environ.get("BENCH_OPERATIONS", "100"))
 SEED = int(os.environ.get("BENCH_SEED", "0"))
 BINARY = os.environ.get("HIVE_ROUTER")
-PATIENCE_S = 3.0
+PATIENCE_S = 2.0
 NOTHING = object()  # no answer, or none that is JSON
 
 
