@@ -38,7 +38,7 @@ from tests.gateway.engine.splitter import Splitter
 from tests.gateway.engine.world import World
 
 pytestmark = pytest.mark.bench
-SUPERGRAPHS = int(os.environ.get("BENCH_SUPERGRAPHS", "10"))
+SUPERGRAPHS = int(os.environ.get("BENCH_SUPERGRAPHS", "3"))
 OPERATIONS = int(os.environ.get("BENCH_OPERATIONS", "100"))
 SEED = int(os.environ.get("BENCH_SEED", "0"))
 BINARY = os.environ.get("HIVE_ROUTER")
