@@ -8,11 +8,10 @@ from typing import Any
 
 import uvicorn
 
-IDLE_S = (
-    75  # above what proxies (60 s) and clients keep an idle connection for: who asks last is not met by our hanging up
-)
-
-NEW_OBJECTS = 10_000  # before the collector looks at them: at Python's 700 it walks every answer under way, and finds nothing
+# Above what proxies (60 s) and clients keep an idle connection for: who asks last is not met by our hanging up.
+IDLE_S = 75
+# Before the collector looks at them: at Python's 700 it walks every answer that is under way, and finds nothing.
+NEW_OBJECTS = 10_000
 
 
 def configured(app: Callable[..., Any], host: str, port: int, **further: Any) -> uvicorn.Config:

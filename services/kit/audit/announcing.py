@@ -7,13 +7,13 @@ signed too. Heads of others are kept as they come; whoever verifies judges them.
 import asyncio
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import orjson
 import structlog
 from joserfc.jwk import OKPKey
-from sqlalchemy import func, insert, select
+from sqlalchemy import Date, func, insert, select
 from sqlalchemy.dialects import postgresql
 
 from services.kit.audit.announced import AuditHead
@@ -44,12 +44,14 @@ class Announcer:
     async def run(self) -> None:
         """Announce for ever. Cancel to stop."""
         while True:
-            try:
-                while await self.close_a_day():
-                    pass
-                await self.announce()
-            except Exception as error:  # the database or the file, mostly: the next head tells all that this one would
-                _LOG.warning("head_untold", exc_info=not isinstance(error, OSError | TimeoutError), error=repr(error))
+            for act, failed in ((self.announce, "head_untold"), (self.close_a_day, "day_not_closed")):
+                try:
+                    while await act():
+                        pass
+                except (
+                    Exception
+                ) as error:  # the database or the file, mostly: the next head tells all that this one would
+                    _LOG.warning(failed, exc_info=not isinstance(error, OSError | TimeoutError), error=repr(error))
             await asyncio.sleep(EVERY_S)
 
     async def announce(self) -> AuditHead | None:
@@ -69,19 +71,23 @@ class Announcer:
 
     async def close_a_day(self) -> bool:
         """Sign the root of the earliest day that is over and has none. Returns whether there was one."""
-        day = func.timezone("UTC", heads.c.at).cast(days.c.day.type)
         async with self._database.transaction() as db:
             if not await db.first(select(func.pg_try_advisory_xact_lock(LOCK))):
                 return False
-            before = await db.first(select(func.max(days.c.last))) or 0
+            closed, before = (
+                await db.execute(select(func.max(days.c.day), func.coalesce(func.max(days.c.last), 0)))
+            ).one()
+            # What a clock that was behind has sealed since a day was closed belongs to the day after.
+            earliest = closed + timedelta(days=1) if closed else date.min
+            day = func.greatest(func.timezone("UTC", heads.c.at).cast(Date), earliest)
             over = select(day, func.max(heads.c.count)).where(heads.c.count > before, day < self._clock().date())
             row = (await db.execute(over.group_by(day).order_by(day).limit(1))).first()
             if row is None:
                 return False
             root = await self._root(db, before + 1, row[1])
             head = Head(self._service, row[1], root, self._clock(), row[0])
-            closed = {"day": row[0], "first": before + 1, "last": row[1], "root": root}
-            await db.execute(insert(days).values({**closed, "jws": head.signed(self._key())}))
+            signed = {"day": row[0], "first": before + 1, "last": row[1], "root": root, "jws": head.signed(self._key())}
+            await db.execute(insert(days).values(signed))
         return True
 
     @staticmethod

@@ -123,3 +123,15 @@ class TestADay:
             tree.add(seal.hash)
         head = heads.read(rows[1].jws, {str(key.kid): key.public_key})  # type: ignore[dict-item]
         assert (head.hash, head.day, head.count) == (tree.root(), date(2026, 1, 3), 6)
+
+    async def test_is_closed_once_though_a_clock_falls_behind(self, db: Database, key: OKPKey) -> None:
+        """What a slow clock has sealed after the day was closed belongs to the next: the day has its root already."""
+        before, midnight = datetime(2026, 1, 1, 23, 59, 59, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+        for today in (midnight, midnight + timedelta(days=1)):
+            await add(db, 2)
+            await Sealer(db, NAME, [access_log.SEALED], lambda: key, lambda: before).seal_some()
+            closing = Announcer(db, NAME, lambda: key, clock=lambda at=today: at)  # type: ignore[misc]
+            assert [await closing.close_a_day() for _ in range(2)] == [True, False]
+        async with db.transaction() as inside:
+            rows = (await inside.execute(select(tables.days).order_by(tables.days.c.day))).all()
+        assert [tuple(row[:3]) for row in rows] == [(date(2026, 1, 1), 1, 2), (date(2026, 1, 2), 3, 4)]

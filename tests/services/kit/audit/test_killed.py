@@ -1,7 +1,8 @@
 """A sealer that is killed leaves no gap and no double, wherever that is: processes are sent SIGKILL at each place between two
 statements, before and after each commit and each event, and at any moment, while entries are written; another goes on.
 
-In the end the chain is verified as an auditor does it, and accounts, over a NATS server, has been told each entry once.
+Each process works on another day and closes it. In the end the chain is verified as an auditor does it, and accounts, over a
+NATS server, has been told each entry once.
 """
 
 import asyncio
@@ -10,7 +11,8 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -47,14 +49,16 @@ Reach = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Work:
-    """Of what a sealing process needs to know: where its database and NATS are, and the folder of its key."""
+    """Of what a sealing process needs to know: where its database and NATS are, the folder of its key, and by how many days its
+    clock is ahead."""
 
     url: str
     nats_url: str
     folder: Path
+    days: int = 0
 
     def run(self, told: Connection, doomed_at: str = "") -> None:
-        """Seal, announce and publish once, then tell the places that were come by. Die at one of them as by `kill -9`."""
+        """Seal, announce, publish and close a day, then tell the places that were come by. Die at one of them as by `kill -9`."""
         places: list[str] = []
 
         def reach(place: str) -> None:
@@ -70,8 +74,10 @@ class Work:
         await bus.begin(broker, bus.declared_stream())
         held = database.connect(self.url, "doomed", pool_size=1)
         key = first_key((self.folder / NAME / keys.AUDIT).read_bytes())
-        sealing = Sealer(held, NAME, [access_log.SEALED], lambda: key)
-        announcer = Announcer(held, NAME, lambda: key, self.folder / "heads.jsonl")
+        today = datetime.now(UTC) + timedelta(days=self.days)
+        sealing = Sealer(held, NAME, [access_log.SEALED], lambda: key, lambda: today)
+        tomorrow = today + timedelta(days=1)
+        announcer = Announcer(held, NAME, lambda: key, self.folder / "heads.jsonl", lambda: tomorrow)
         relay = bus.Relay(held, broker, NAME)
         publish = broker.publish
 
@@ -81,7 +87,12 @@ class Work:
             reach("publish: after an event")
 
         broker.publish = published  # type: ignore[method-assign]
-        steps = {"seal": sealing.seal_some, "announce": announcer.announce, "publish": relay.publish_some}
+        steps = {
+            "seal": sealing.seal_some,
+            "announce": announcer.announce,
+            "publish": relay.publish_some,
+            "close": announcer.close_a_day,
+        }
         step = ""
         watch(held, lambda place: reach(f"{step}: {place}"))
         begun()
@@ -120,13 +131,16 @@ class Scene:
     db: Database
     work: Work
     accounts: Database
+    days: int = 0
 
     def process(self, doomed_at: str = "") -> tuple[BaseProcess, Connection]:
         """A process that seals, not started yet, and what it tells."""
         forked = multiprocessing.get_context("forkserver")  # of one that has loaded all: a start takes no second
         forked.set_forkserver_preload([__name__])
         mine, its = forked.Pipe(duplex=False)
-        return forked.Process(target=partial(self.work.run, its, doomed_at), daemon=True), mine
+        self.days += 1
+        work = replace(self.work, days=self.days)
+        return forked.Process(target=partial(work.run, its, doomed_at), daemon=True), mine
 
     async def went_on(self) -> list[str]:
         """Have a process seal that nobody kills. Returns the places that it came by."""
@@ -165,6 +179,7 @@ class Scene:
         )
         report = orjson.loads(told.output)
         assert (told.exit_code, report["holds"], report["seals"], report["unsigned"]) == (0, True, len(links), None)
+        assert report["days"] == await count(self.db, "audit_day") > 0
 
         async def known() -> bool:
             return await count(self.accounts, "known_access") >= len(links)
@@ -197,7 +212,12 @@ async def scene(
 class TestASealerThatIsKilled:
     async def test_at_each_place_has_left_no_gap_and_no_double(self, scene: Scene) -> None:
         places = await scene.went_on()
-        assert {"seal: after its commit", "announce: after its commit", "publish: after an event"} <= set(places)
+        assert {
+            "seal: after its commit",
+            "announce: after its commit",
+            "publish: after an event",
+            "close: after its commit",
+        } <= set(places)
         async with running(scene.write()):
             for place in places:
                 await add(scene.db, 2)
