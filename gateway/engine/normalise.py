@@ -210,12 +210,13 @@ class Normaliser:
             self._add(into, selected)
 
     def _allowed(self, into: Selections, possible: frozenset[str], name: str, *, whole: bool) -> frozenset[str]:
-        """The possible types on which a field is not denied. Where this is not the same for all, and so the answer depends on
-        which of them a value is of, that is asked for."""
+        """The possible types on which a field is not denied. Where this is not the same for all, or what is not asked may be null
+        on one and not on another, the answer depends on which of them a value is of, and that is asked for."""
         assert self._denials is not None  # noqa: S101 - looked at before
         allowed = frozenset(owner for owner in possible if self._denials.of(owner, name) is None)
         self.denied |= {(owner, name) for owner in possible - allowed}
-        if not whole and self._supergraph.types[into.type].abstract:
+        declared = self._supergraph.types[into.type]
+        if declared.abstract and not (whole and name in declared.fields):
             self._add(into, self._selected(into.type, TYPENAME, TYPENAME))
         return allowed
 

@@ -111,7 +111,8 @@ class Selection:
     @property
     def needs_type(self) -> bool:
         """Whether what is shown at once depends on which of several types a value is of."""
-        return self._collector.needs_type([node for node, _ in self._nodes], self._collector.possible(self.static.name))
+        possible = self._collector.possible(self.static.name)
+        return self._collector.needs_type([node for node, _ in self._nodes], self.static, possible)
 
 
 class Later(Selection):
@@ -253,19 +254,21 @@ class Collector:
     def needs_type(
         self,
         nodes: list[SelectionSetNode],
+        static: Any,
         possible: frozenset[str],
         seen: set[str] | None = None,
         *,
         narrowed: bool = False,
     ) -> bool:
-        """Whether what is shown at once of a value depends on which of the possible types it is of. `seen` are the keys that are
-        shown of all of them."""
+        """Whether what is shown at once of a value depends on which of the possible types it is of: a field of some only, or one
+        that the static type does not have. `seen` are the keys that are shown of all of them."""
         seen = set() if seen is None else seen
         for item in (item for node in nodes for item in node.selections if wanted(item.directives, self._conditions)):
             if isinstance(item, FieldNode):
                 key, name = (item.alias or item.name).value, item.name.value
                 again = key in seen and item.selection_set is None
-                if name == TYPENAME or (narrowed and not again) or self._depends(possible, name):
+                narrow = narrowed or self.schema.get_field(static, name) is None
+                if name == TYPENAME or (narrow and not again) or self._depends(possible, name):
                     return True
                 seen.add(key)
                 continue
@@ -274,7 +277,8 @@ class Collector:
                 continue
             inner = self._fragments[item.name.value] if isinstance(item, FragmentSpreadNode) else item
             left = possible & self.possible(inner.type_condition.name.value) if inner.type_condition else possible
-            if left and self.needs_type([inner.selection_set], left, seen, narrowed=narrowed or left != possible):
+            narrow = narrowed or left != possible
+            if left and self.needs_type([inner.selection_set], static, left, seen, narrowed=narrow):
                 return True
         return False
 

@@ -38,14 +38,15 @@ def composer() -> Iterator[Composer]:
 
 
 def world(composer: Composer, subgraphs: Mapping[str, str], seed: int, *, lost: bool = True) -> World | None:
-    """The world of subgraphs, in some of which rows are lost; None where they do not compose."""
+    """The world of subgraphs, in some of which rows are lost; None where they do not compose, or promise what cannot be."""
     sdl, _ = composer.compose(subgraphs)
     if sdl is None:
         return None
     try:
-        return World(subgraphs, sdl, seed, labels=LABELS[seed % 3], faults=seed % 2 == 1, lost=lost and seed % 5 < 2)
+        made = World(subgraphs, sdl, seed, labels=LABELS[seed % 3], faults=seed % 2 == 1, lost=lost and seed % 5 < 2)
     except SupergraphRefused as refused:
         pytest.fail(f"what composes is refused: {refused}\n{subgraphs}")
+    return made if made.is_possible else None
 
 
 def small(composer: Composer, found: World, seed: int, drawn: Drawn) -> str:

@@ -305,6 +305,20 @@ class World:
             shared = here if shared is None else shared & here
         return sorted(shared or ())
 
+    @property
+    def is_possible(self) -> bool:
+        """Whether there is a value for each field: none is where a subgraph promises one of types of which another knows none."""
+        return all(
+            self._possible(name, field)
+            for name, declared in self.supergraph.types.items()
+            if declared.kind == "object"
+            for field in declared.fields
+            if any("!" in str(found.type) for found in self.definitions(name, field))
+            and not isinstance(
+                get_named_type(self.definitions(name, field)[0].type), GraphQLScalarType | GraphQLEnumType
+            )
+        )
+
     # -- the whole
 
     def whole(self, document: DocumentNode, variables: Json) -> tuple[Json | None, set[Place], list[str]]:
