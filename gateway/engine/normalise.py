@@ -131,9 +131,11 @@ class Normaliser:
         *,
         types: bool = False,
         denials: Denials | None = None,
+        apart: bool = False,
     ) -> None:
-        """Without `defers` nothing is deferred, whatever the document says. What `denials` name is left out."""
-        self._supergraph = supergraph
+        """Without `defers` nothing is deferred, whatever the document says. What `denials` name is left out. With `apart`, each
+        field of an interface is asked of each object type: what is below may be found by way of one of them only."""
+        self._supergraph, self._apart = supergraph, apart
         self._conditions = conditions or {}
         self._defers, self._within = defers, 0
         self._internal = document is None
@@ -282,7 +284,7 @@ class Normaliser:
         given = {graph for graph, held in owner.graphs.items() if not held.external}
         if given & declared.interface_object_in:
             return False
-        return any(
+        return self._apart or any(
             graph not in given or not answers(self._supergraph, interface, graph, name)
             for graph in declared.graphs
             if declared.abstract_in(graph) and declared.members_in(graph)

@@ -46,8 +46,12 @@ class Planner:
         """The plan of an operation; with `defers`, of its parts; without what `denials` name. Raises NoResolvablePath naming
         what no subgraph can resolve, and TooManyWays."""
         self._walker.left = MOST_STEPS
+        asked = (document, node, conditions or {}, defers, denials)
         try:
-            return self._plan(document, node, conditions or {}, defers, denials)
+            try:
+                return self._plan(*asked)
+            except NoResolvablePath:
+                return self._plan(*asked, apart=True)
         except (TooManyWays, RecursionError):
             self._walker = Walker(self._supergraph)  # what it was about to find out is not known
             raise TooManyWays from None
@@ -59,10 +63,12 @@ class Planner:
         conditions: Mapping[str, bool],
         defers: Defers | None,
         denials: Denials | None,
+        *,
+        apart: bool = False,
     ) -> Plan:
         kind = node.operation.value
         root = self._supergraph.roots[kind]
-        normaliser = Normaliser(self._supergraph, document, conditions, defers, denials=denials)
+        normaliser = Normaliser(self._supergraph, document, conditions, defers, denials=denials, apart=apart)
         selections = normaliser.selections(node.selection_set, root)
         deferred = tuple(defers.all) if defers is not None else ()
         if defers is not None and deferred:

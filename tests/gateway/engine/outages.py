@@ -10,7 +10,7 @@ from unittest.mock import patch
 from graphql import get_operation_ast, parse
 
 from gateway.engine import planner
-from gateway.engine.execution import Execution
+from gateway.engine.execution import MOST_LOCATED, Execution
 from gateway.engine.merge import numbered
 from gateway.engine.plan import Fetch, Plan
 from gateway.engine.projection import Projection
@@ -51,6 +51,8 @@ def lost_too_much(world: World, text: str, variables: Json, subgraph: str) -> st
     told = f"{everything}\nwithout {subgraph} {found}\nat least {least}\nerrors {errors[:5]}\n{plan}"
     if not _within(found, everything) or not _within(least, found):
         return told
+    if len(errors) >= MOST_LOCATED:  # the rest is not told
+        return None
     places = [tuple(error.get("path", ())) for error in errors]
     for place in _gone(everything, found, ()):
         if not any(place[: len(other)] == other[: len(place)] for other in places):
