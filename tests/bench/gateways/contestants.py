@@ -147,6 +147,17 @@ def hive_router(binary: str) -> Command:
     return command
 
 
+def peers() -> dict[str, Command]:
+    """The best that can be had, by name: from npm, and Hive Router where `HIVE_ROUTER` names its binary."""
+    binary = os.environ.get("HIVE_ROUTER")
+    return {
+        "Apollo Gateway": apollo,
+        "Hive Gateway, JIT": hive("--jit"),
+        "Hive Gateway, Rust planner": hive("--hive-router-runtime"),
+        **({"Hive Router": hive_router(binary)} if binary else {}),
+    }
+
+
 def _node() -> node.Node:
     return node.find(NODE_MAJOR)
 

@@ -24,11 +24,9 @@ from tests.bench.gateways.contestants import (
     OURS,
     Command,
     Contestant,
-    apollo,
     compiled_into,
-    hive,
-    hive_router,
     ours,
+    peers,
     running,
 )
 from tests.bench.gateways.subgraphs import FOLDER
@@ -41,12 +39,6 @@ GOALS = {
     "Hive Gateway, Rust planner": {"Heavy": 4, "Small": 4, "Single": 5},
     "Apollo Gateway": {"Heavy": 12, "Small": 10, "Single": 9},
 }
-PEERS = {
-    "Apollo Gateway": apollo,
-    "Hive Gateway, JIT": hive("--jit"),
-    "Hive Gateway, Rust planner": hive("--hive-router-runtime"),
-}
-BINARY = os.environ.get("HIVE_ROUTER")
 pytestmark = pytest.mark.bench
 Figures = dict[tuple[str, str], list[float]]  # gateway and shape → milliseconds of processor time a request, per round
 
@@ -98,10 +90,8 @@ class TestGateways:
         commands: dict[str, Command] = {
             OURS: ours(issuer),
             **compiled,
-            **(PEERS if os.environ.get("BENCH_PEERS", "1") == "1" else {}),
+            **(peers() if os.environ.get("BENCH_PEERS", "1") == "1" else {}),
         }
-        if BINARY:
-            commands["Hive Router"] = hive_router(BINARY)
         headers = f"Authorization: Bearer {_token(issuer)}\r\n".encode()
         with running(commands, supergraph) as contestants:
             figures = asyncio.run(measured(contestants, headers))

@@ -25,11 +25,9 @@ from clusters.local.processes import StartFailed
 from tests.bench.gateways.contestants import (
     OURS,
     Command,
-    apollo,
     elsewhere,
-    hive,
-    hive_router,
     ours,
+    peers,
     running,
 )
 from tests.gateway.engine.composer import Composer
@@ -41,7 +39,6 @@ pytestmark = pytest.mark.bench
 SUPERGRAPHS = int(os.environ.get("BENCH_SUPERGRAPHS", "3"))
 OPERATIONS = int(os.environ.get("BENCH_OPERATIONS", "100"))
 SEED = int(os.environ.get("BENCH_SEED", "0"))
-BINARY = os.environ.get("HIVE_ROUTER")
 PATIENCE_S = 2.0
 NOTHING = object()  # no answer, or none that is JSON
 
@@ -164,13 +161,7 @@ class Asked:
 
 class TestRightAnswers:
     def test_ours_is_never_wrong(self, issuer: str, tmp_path: Path) -> None:
-        commands: dict[str, Command] = {
-            OURS: ours(issuer),
-            "Apollo Gateway": apollo,
-            "Hive Gateway, JIT": hive("--jit"),
-            "Hive Gateway, Rust planner": hive("--hive-router-runtime"),
-            **({"Hive Router": hive_router(BINARY)} if BINARY else {}),
-        }
+        commands = {OURS: ours(issuer), **peers()}
         tally = Tally()
         with Composer() as composer, httpx.Client(timeout=PATIENCE_S) as http:
             for number, world in enumerate(worlds(composer), 1):
